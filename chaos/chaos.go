@@ -1,0 +1,85 @@
+// Package chaos knows what a fault is: how one is written, injected, proven,
+// undone, and by when it must be gone.
+//
+// Faults are written in Chaos Mesh's own types, decoded strictly, with their
+// own defaults and validation. The engine is Squall's. What the package knows
+// of the cluster comes through [Env]; it imports neither the cluster nor the
+// recorder.
+package chaos
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+)
+
+// Object is a fault as a scenario writes it: a Chaos Mesh object, decoded.
+// Decode it with [Decode].
+type Object struct {
+	Kind string // "PodChaos"
+	// Raw is the object as JSON, apiVersion and metadata filled in.
+	Raw []byte
+}
+
+// Lease says what ends a fault.
+type Lease string
+
+// The lease classes.
+const (
+	// Instant faults have no undo: the proof is that the thing died.
+	Instant Lease = "instant"
+	// CrashOnly faults live in a process and die with it.
+	CrashOnly Lease = "crash-only"
+	// Held faults are undone by a keeper when their lease or deadline ends.
+	Held Lease = "held"
+)
+
+// Fault is one kind of injection. A fault with an undo is an [Undoer] too.
+type Fault interface {
+	// Class says what ends the fault.
+	Class() Lease
+	// Inject does it, to all victims at once, and returns when the request to
+	// do it has been answered. It does not wait for the effect.
+	Inject(ctx context.Context, env Env, victims []Victim) error
+	// Prove waits until an observer other than the injector has seen the
+	// effect on every victim. Evidence is one sentence for the report. The
+	// error says what was last seen.
+	Prove(ctx context.Context, env Env, victims []Victim) (evidence string, err error)
+}
+
+// Undoer is a fault that lasts until it is undone.
+type Undoer interface {
+	Fault
+	// Undo ends it. Undoing what is not there succeeds.
+	Undo(ctx context.Context, env Env, victims []Victim) error
+	// ProveGone waits until an observer other than the injector has seen that
+	// nothing of it is left.
+	ProveGone(ctx context.Context, env Env, victims []Victim) error
+}
+
+// Victim is one live pod that a fault is aimed at.
+type Victim struct {
+	Role      string
+	Ordinal   int
+	Namespace string
+	Pod       string
+	UID       string
+	Node      string
+}
+
+// Env is what a fault may use: the API to act, an observer to see.
+type Env struct {
+	Client   kubernetes.Interface
+	Observer Observer
+}
+
+// Observer sees effects without the injector's help.
+type Observer interface {
+	// WaitPodGone waits until the recorder's watch has seen the pod with this
+	// UID deleted, and returns when that was, on the run's clock.
+	WaitPodGone(ctx context.Context, uid string) (time.Duration, error)
+	// PodProcesses counts the processes of the pod with this UID that exist on
+	// the node, as the node's kernel sees them.
+	PodProcesses(ctx context.Context, node, uid string) (int, error)
+}

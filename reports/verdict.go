@@ -1,0 +1,96 @@
+package reports
+
+// Outcome is the result of judging one run.
+type Outcome string
+
+// The outcomes. There is no default: a run that could not be judged is
+// inconclusive, or an error when the fault is Squall's own.
+const (
+	Pass         Outcome = "pass"
+	Fail         Outcome = "fail"
+	Inconclusive Outcome = "inconclusive"
+	Error        Outcome = "error"
+)
+
+// Verdict is what the judge says about one run.
+type Verdict struct {
+	Scenario   string  `json:"scenario"`
+	Twin       string  `json:"twin,omitempty"`
+	Calm       bool    `json:"calm,omitempty"`
+	Promise    string  `json:"promise,omitempty"` // metadata.labels.promise
+	Kubernetes string  `json:"kubernetes"`
+	Provider   string  `json:"provider"`
+	Timers     string  `json:"timers"`
+	Seed       uint64  `json:"seed"`
+	Outcome    Outcome `json:"outcome"`
+	// Reasons are sentences: why the outcome is what it is.
+	Reasons []string `json:"reasons,omitempty"`
+	// Steady and Expect are the judged expectations in the scenario's order.
+	Steady []Finding `json:"steady,omitempty"`
+	Expect []Finding `json:"expect,omitempty"`
+	// Breaks are the names that a twin must break; Designed tells whether the
+	// twin did what it was designed to do. Both are empty for a scenario.
+	Breaks   []string `json:"breaks,omitempty"`
+	Designed *bool    `json:"designed,omitempty"`
+	// Windows are the measures of each window, for the reports.
+	Windows []WindowMeasure `json:"windows,omitempty"`
+	// Events are the measures of each timeline entry, for the reports.
+	Events []EventMeasure `json:"events,omitempty"`
+	// Took is the time from the base to the record's last entry.
+	Took Offset `json:"took"`
+}
+
+// Finding is one judged expectation.
+type Finding struct {
+	Name string `json:"name"`
+	That string `json:"that"` // the CEL text
+	// Held is nil when the expectation could not be evaluated.
+	Held *bool `json:"held"`
+	// Values are the parts of That with what they evaluated to, in order of
+	// appearance, for example {"fault.lost", "3"}.
+	Values []Value `json:"values,omitempty"`
+	// Why says why it could not be evaluated.
+	Why string `json:"why,omitempty"`
+}
+
+// Value is one part of an expression and what it evaluated to.
+type Value struct {
+	Expr  string `json:"expr"`
+	Value string `json:"value"`
+}
+
+// WindowMeasure is what a load showed in one window.
+type WindowMeasure struct {
+	Window       string  `json:"window"`
+	Load         string  `json:"load"`
+	From         Offset  `json:"from"`
+	To           Offset  `json:"to"`
+	Requests     uint64  `json:"requests"` // sent
+	Good         uint64  `json:"good"`
+	Lost         uint64  `json:"lost"`
+	Skipped      uint64  `json:"skipped"`
+	Availability float64 `json:"availability"` // good / (good + lost); 1 when both are 0
+	P50          Offset  `json:"p50"`
+	P90          Offset  `json:"p90"`
+	P99          Offset  `json:"p99"`
+	Max          Offset  `json:"max"`
+	Outage       Offset  `json:"longestOutage"`
+	LagP99       Offset  `json:"lagP99"` // send lag: sent - due
+}
+
+// EventMeasure is what is known of one timeline entry.
+type EventMeasure struct {
+	Name     string   `json:"name"`
+	Fault    string   `json:"fault"`
+	At       Offset   `json:"at"`
+	Bitten   bool     `json:"bitten"`
+	Evidence string   `json:"evidence,omitempty"`
+	Victims  []Victim `json:"victims,omitempty"`
+	// Healed and Recovery are nil when they are not known and
+	// [Never] when it did not happen.
+	Healed   *Offset `json:"healed,omitempty"`
+	Recovery *Offset `json:"recovery,omitempty"`
+}
+
+// Never is the duration of what did not happen: the largest there is.
+const Never Offset = 1<<63 - 1

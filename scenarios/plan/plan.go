@@ -1,0 +1,65 @@
+// Package plan turns a scenario and a seed into a plan: every choice that
+// Squall makes in a run, made beforehand.
+//
+// A plan is a pure function of the scenario, the seed and Squall's version, and
+// byte-identical on any host. It knows pods as role and ordinal, since their
+// names do not exist yet.
+package plan
+
+import "time"
+
+// Plan is what will be done, and when.
+type Plan struct {
+	Squall   string  `json:"squall"` // version
+	Scenario string  `json:"scenario"`
+	Twin     string  `json:"twin,omitempty"`
+	Digest   string  `json:"digest"` // sha256 of the scenario as run
+	Seed     uint64  `json:"seed"`
+	Calm     bool    `json:"calm,omitempty"`
+	Phases   []Phase `json:"phases"`
+	Loads    []Load  `json:"loads"`
+	Events   []Event `json:"events"`
+}
+
+// Phase is one timed phase; offsets count from the start of warmup.
+type Phase struct {
+	Name string        `json:"name"`
+	From time.Duration `json:"from"`
+	To   time.Duration `json:"to"`
+}
+
+// Load is one load.
+type Load struct {
+	Name string        `json:"name"`
+	Rate float64       `json:"rate"` // requests a second
+	From time.Duration `json:"from"`
+	To   time.Duration `json:"to"`
+}
+
+// Event is one timeline entry.
+type Event struct {
+	Name  string        `json:"name"`
+	At    time.Duration `json:"at"`
+	Fault string        `json:"fault"` // "PodChaos pod-kill"
+	// Count is how many of the candidates are hit, before filters that only
+	// the live cluster can answer.
+	Count Count `json:"count"`
+	// Candidates are all pods that the selector allows, in the order in which
+	// they are taken.
+	Candidates []Candidate `json:"candidates"`
+}
+
+// Count says how many of the live candidates a fault hits.
+type Count struct {
+	Mode string `json:"mode"` // one, all, fixed, fixed-percent, random-max-percent
+	// Pods is the number for one and fixed; Percent the share for the percent
+	// modes, already drawn for random-max-percent.
+	Pods    int `json:"pods,omitempty"`
+	Percent int `json:"percent,omitempty"`
+}
+
+// Candidate is a pod that does not exist yet.
+type Candidate struct {
+	Role    string `json:"role"`
+	Ordinal int    `json:"ordinal"`
+}

@@ -1,0 +1,149 @@
+// Package scenarios holds the Scenario: plain data that says which cluster to
+// make, what to run in it, what load to send, what to break and when, and what
+// must hold.
+//
+// The package parses and validates scenarios and derives their twins. It starts
+// nothing and reaches nothing: a scenario that Parse accepts can be planned
+// (squall/scenarios/plan), run (squall/scenarios/run) and judged
+// (squall/scenarios/judge).
+package scenarios
+
+import (
+	"time"
+
+	"squall/chaos"
+	"squall/workloads"
+	"squall/workloads/shop"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// APIVersion and Kind are what every scenario file begins with.
+const (
+	APIVersion = "squall.dev/v1alpha1"
+	Kind       = "Scenario"
+)
+
+// Scenario is one parsed and validated scenario, or one of its twins.
+type Scenario struct {
+	APIVersion string   `yaml:"apiVersion"`
+	Kind       string   `yaml:"kind"`
+	Metadata   Metadata `yaml:"metadata"`
+	Spec       Spec     `yaml:"spec"`
+
+	// Twin is the name of the twin that this is, empty for the scenario
+	// itself.
+	Twin string `yaml:"-"`
+	// Breaks are the names of the expectations that this twin must break.
+	Breaks []string `yaml:"-"`
+}
+
+// Metadata names a scenario.
+type Metadata struct {
+	Name   string            `yaml:"name"` // a DNS label
+	Labels map[string]string `yaml:"labels,omitempty"`
+}
+
+// Spec is the body of a scenario.
+type Spec struct {
+	Description string        `yaml:"description"`
+	Cluster     Cluster       `yaml:"cluster"`
+	Workloads   []Workload    `yaml:"workloads"`
+	Load        []Load        `yaml:"load"`
+	Phases      Phases        `yaml:"phases"`
+	Steady      []Expectation `yaml:"steady,omitempty"`
+	Timeline    []Step        `yaml:"timeline,omitempty"`
+	Expect      []Expectation `yaml:"expect"`
+	Twins       []Twin        `yaml:"twins,omitempty"`
+}
+
+// Cluster says what cluster the scenario runs on.
+type Cluster struct {
+	Workers int    `yaml:"workers"`          // 1 to 3, default 2
+	Timers  string `yaml:"timers,omitempty"` // "stock", the default
+	Node    Node   `yaml:"node,omitempty"`
+}
+
+// Node is the size that each worker advertises.
+type Node struct {
+	CPU    resource.Quantity `yaml:"cpu,omitempty"`    // default 2
+	Memory resource.Quantity `yaml:"memory,omitempty"` // default 2Gi
+}
+
+// Workload is one thing that is deployed. Exactly one of the pointers is set.
+type Workload struct {
+	Name    string            `yaml:"name"`
+	Enabled *bool             `yaml:"enabled,omitempty"` // default true
+	Shop    *shop.Spec        `yaml:"shop,omitempty"`
+	Patches []workloads.Patch `yaml:"patches,omitempty"`
+}
+
+// Load is an open-loop load on one Service.
+type Load struct {
+	Name    string `yaml:"name"`
+	Enabled *bool  `yaml:"enabled,omitempty"` // default true
+	Target  Target `yaml:"target"`
+	Rate    Rate   `yaml:"rate"`
+	Good    Good   `yaml:"good"`
+}
+
+// Target is where a load goes.
+type Target struct {
+	Service string `yaml:"service"`          // a Service of the workloads
+	Port    string `yaml:"port"`             // the port's name
+	Path    string `yaml:"path,omitempty"`   // default "/"
+	Method  string `yaml:"method,omitempty"` // default GET
+}
+
+// Rate is a constant rate, written "200/s".
+type Rate float64
+
+// Good says which answers count as served.
+type Good struct {
+	Status Status        `yaml:"status"` // default 2xx
+	Within time.Duration `yaml:"within"`
+}
+
+// Status is a set of HTTP statuses, written "2xx" or "200" or
+// "200,204,3xx".
+type Status string
+
+// Phases are the lengths of the timed phases.
+type Phases struct {
+	Warmup   time.Duration `yaml:"warmup"`
+	Steady   time.Duration `yaml:"steady"`
+	Fault    time.Duration `yaml:"fault"`
+	Recovery time.Duration `yaml:"recovery"` // ends early once all is well and held
+}
+
+// Step is one entry of the timeline.
+type Step struct {
+	Name    string        `yaml:"name"`
+	Enabled *bool         `yaml:"enabled,omitempty"` // default true
+	At      Moment        `yaml:"at"`
+	For     time.Duration `yaml:"for,omitempty"`
+	// Chaos is a Chaos Mesh object, decoded.
+	Chaos *chaos.Object `yaml:"chaos,omitempty"`
+}
+
+// Moment is a point of the run, written "fault+2s".
+type Moment struct {
+	Phase string
+	After time.Duration
+}
+
+// Expectation is a named CEL expression that must be true.
+type Expectation struct {
+	Name    string `yaml:"name"`
+	Enabled *bool  `yaml:"enabled,omitempty"` // default true
+	That    string `yaml:"that"`
+}
+
+// Twin is a patch that breaks the system under test, and the names of the
+// expectations that it must break.
+type Twin struct {
+	Name    string         `yaml:"name"`
+	Enabled *bool          `yaml:"enabled,omitempty"` // default true
+	Patch   map[string]any `yaml:"patch"`             // path → value
+	Breaks  []string       `yaml:"breaks"`
+}
