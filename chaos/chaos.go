@@ -1,10 +1,24 @@
 // Package chaos knows what a fault is: how one is written, injected, proven,
 // undone, and by when it must be gone.
 //
-// Faults are written in Chaos Mesh's own types, decoded strictly, with their
-// own defaults and validation. The engine is Squall's. What the package knows
-// of the cluster comes through [Env]; it imports neither the cluster nor the
-// recorder.
+// # Written
+//
+// A fault is a Chaos Mesh object. [Decode] reads it strictly into Chaos Mesh's
+// own type and runs that type's own defaults and validation. The [Object] says,
+// with Chaos Mesh's semantics, which pods it could hit ([Object.MatchTemplate],
+// before there is a cluster), which live pods it takes ([Object.MatchPod]) and
+// how many of them ([Object.Count]). Choosing them is the caller's work.
+//
+// # Injected and proven
+//
+// The engine is Squall's: [Object.Fault] gives a [Fault], which injects, and
+// which proves with the eyes of an [Observer] that it bit. A fault that lasts
+// is an [Undoer] too. All are held to the suite in squall/chaos/chaostest.
+//
+// The first member is PodChaos with the action pod-kill.
+//
+// The package imports neither the cluster nor the recorder: what it may use of
+// them comes through [Env]. It is the only one that imports Chaos Mesh.
 package chaos
 
 import (
@@ -13,14 +27,6 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 )
-
-// Object is a fault as a scenario writes it: a Chaos Mesh object, decoded.
-// Decode it with [Decode].
-type Object struct {
-	Kind string // "PodChaos"
-	// Raw is the object as JSON, apiVersion and metadata filled in.
-	Raw []byte
-}
 
 // Lease says what ends a fault.
 type Lease string
@@ -80,6 +86,7 @@ type Observer interface {
 	// UID deleted, and returns when that was, on the run's clock.
 	WaitPodGone(ctx context.Context, uid string) (time.Duration, error)
 	// PodProcesses counts the processes of the pod with this UID that exist on
-	// the node, as the node's kernel sees them.
+	// the node, as the node's kernel sees them. A pod that the kernel knows
+	// nothing of has none; not being able to look is an error.
 	PodProcesses(ctx context.Context, node, uid string) (int, error)
 }

@@ -10,10 +10,7 @@
 // squall/scenarios/judge.
 package reports
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // Format names the layout of a record. A reader refuses a format it does not
 // know.
@@ -234,6 +231,3 @@ type Record struct {
 	// Truncated is true when the journal's last line was not complete.
 	Truncated bool
 }
-
-// compile-time check that entries can be written.
-var _ = json.Marshal

@@ -6,8 +6,9 @@
 package workloads
 
 import (
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"squall/workloads/image"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // Rendered is what a workload becomes: objects to apply, the images that they

@@ -6,7 +6,12 @@
 // names do not exist yet.
 package plan
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+
+	"squall/chaos"
+)
 
 // Plan is what will be done, and when.
 type Plan struct {
@@ -62,4 +67,18 @@ type Count struct {
 type Candidate struct {
 	Role    string `json:"role"`
 	Ordinal int    `json:"ordinal"`
+}
+
+// Of is how many of the live candidates are hit, by Chaos Mesh's rule: never
+// more than there are, and shares rounded as it rounds them.
+func (c Count) Of(live int) int { return chaos.Count(c).Of(live) }
+
+// JSON is the plan as indented JSON with a line break at its end: the same
+// bytes for the same plan on any host. Times are whole nanoseconds.
+func (p Plan) JSON() []byte {
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		panic("plan: a plan cannot be written as JSON: " + err.Error()) // it holds text and numbers only
+	}
+	return append(text, '\n')
 }

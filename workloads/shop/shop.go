@@ -1,6 +1,25 @@
 // Package shop describes the sample system: its scenario settings and the
 // Kubernetes objects they become. The program itself is in the folder server.
+//
+// It only describes; applying, waiting and explaining are in squall/workloads.
 package shop
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// The services of the shop, which are also its roles.
+const (
+	Gateway = "gateway" // answers users, asks the catalog
+	Catalog = "catalog" // answers with the list of goods
+)
+
+// maxReplicas is the largest number of pods of one service; more would not fit
+// on the largest cluster there is.
+const maxReplicas = 50
 
 // Spec is what a scenario says about the shop.
 type Spec struct {
@@ -13,3 +32,86 @@ type Spec struct {
 	// Drain is whether a pod finishes its requests at SIGTERM; default on.
 	Drain *bool `yaml:"drain,omitempty"`
 }
+
+// Services lists the services that a shop can have, sorted.
+func Services() []string { return []string{Catalog, Gateway} }
+
+// Finding is one thing that is wrong with a [Spec].
+type Finding struct {
+	// Path is the field's place below the spec, for example
+	// "replicas.catalog".
+	Path string
+	// Value is what stands there, empty when nothing does.
+	Value string
+	// Problem says what is wrong and, where that helps, the way out.
+	Problem string
+	// Allowed are the values that would be accepted, when they can be listed.
+	Allowed []string
+}
+
+// String is the finding on one line.
+func (f Finding) String() string {
+	text := f.Path + ": "
+	if f.Value != "" {
+		text += f.Value + ": "
+	}
+	text += f.Problem
+	if len(f.Allowed) > 0 {
+		text += "; allowed: " + strings.Join(f.Allowed, ", ")
+	}
+	return text
+}
+
+// Validate returns everything that is wrong with the spec, in the order of its
+// fields, or nothing.
+func (s *Spec) Validate() []Finding {
+	var found []Finding
+	if len(s.Services) == 0 {
+		found = append(found, Finding{Path: "services", Problem: "name at least one service", Allowed: Services()})
+	}
+	found = append(found, checkNames("services", s.Services, Services(), "is not a service of the shop")...)
+	for _, service := range slices.Sorted(maps.Keys(s.Replicas)) {
+		path, count := "replicas."+service, s.Replicas[service]
+		if !slices.Contains(s.Services, service) {
+			found = append(found, Finding{Path: path, Value: quote(service), Problem: "is not among the services that run", Allowed: s.Services})
+		}
+		if count < 1 || count > maxReplicas {
+			found = append(found, Finding{Path: path, Value: fmt.Sprint(count), Problem: fmt.Sprintf("must be 1 to %d", maxReplicas)})
+		}
+	}
+	return append(found, checkNames("bare", s.Bare, s.Services, "is not among the services that run")...)
+}
+
+// checkNames finds names that are not allowed and those given twice.
+func checkNames(path string, names, allowed []string, problem string) []Finding {
+	var found []Finding
+	for i, name := range names {
+		switch {
+		case !slices.Contains(allowed, name):
+			found = append(found, Finding{Path: path, Value: quote(name), Problem: problem, Allowed: allowed})
+		case slices.Contains(names[:i], name):
+			found = append(found, Finding{Path: path, Value: quote(name), Problem: "is named twice; name it once"})
+		}
+	}
+	return found
+}
+
+// quote shortens and quotes a value for a message.
+func quote(value string) string {
+	const limit = 64
+	if len(value) > limit {
+		value = value[:limit] + "…"
+	}
+	return fmt.Sprintf("%q", value)
+}
+
+// replicas is the number of pods of a service.
+func (s *Spec) replicas(service string) int {
+	if count, ok := s.Replicas[service]; ok {
+		return count
+	}
+	return 1
+}
+
+// drains says whether pods drain at SIGTERM.
+func (s *Spec) drains() bool { return s.Drain == nil || *s.Drain }

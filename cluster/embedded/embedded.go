@@ -1,0 +1,230 @@
+// Package embedded makes real Kubernetes clusters out of namespaces: no Docker,
+// no virtual machine, no image registry. It needs Linux and root.
+//
+// # How a cluster is built
+//
+//	squall            the command, on the host
+//	 └ janitor        on the host; removes what the kernel does not remove
+//	    └ supervisor  PID 1 of its own PID, mount, network, IPC, UTS and cgroup
+//	       │          namespaces; owns the bridge, forwards the API's address
+//	       ├ control-plane-1   PID 1 of a nested set of the same six: etcd, API
+//	       │                   server, controller manager, scheduler, and a
+//	       │                   kubelet with all that belongs to a node
+//	       ├ worker-1          likewise: containerd, kubelet, kube-proxy, pods
+//	       └ …
+//
+// Every part lives in a namespace that dies with the part above it, so a
+// SIGKILL anywhere takes everything below along: processes, mounts, links and
+// packet filters. What a dying namespace leaves are empty cgroup directories
+// and the cluster's state folder. The janitor removes them; if it was killed
+// too, the next [Provider.Sweep] does.
+//
+// Nothing enters the host's network namespace but one listener on 127.0.0.1,
+// the API server's address for kubeconfigs, which the janitor opens before any
+// namespace is entered.
+//
+// All programs here are this same executable, started under another name; see
+// [Main].
+package embedded
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"squall/cluster"
+	"squall/cluster/components"
+	"squall/workloads/image"
+)
+
+// Name is this provider's name in scenarios, reports and on the command line.
+const Name = "embedded"
+
+// RunDir is where the state of running clusters lives. It is a tmpfs on every
+// usual Linux, so a reboot leaves nothing.
+const RunDir = "/run/squall"
+
+// MaxWorkers is the largest number of workers.
+const MaxWorkers = 3
+
+// bringUpDeadline bounds a bring-up. On two cores one takes some 5 s; the bound
+// only has to catch what will never end.
+const bringUpDeadline = 3 * time.Minute
+
+// Provider makes embedded clusters. The zero value is not usable; see [New].
+type Provider struct {
+	cache string // cache folder: components, images, prepared state
+	run   string // RunDir
+}
+
+var _ cluster.Provider = (*Provider)(nil)
+
+// New returns a provider that caches what it builds under the folder cache.
+func New(cache string) *Provider {
+	return &Provider{cache: cache, run: RunDir}
+}
+
+// Create makes a cluster and returns when every node is Ready and resolves
+// names through the cluster's DNS. See [cluster.Provider].
+func (p *Provider) Create(ctx context.Context, spec cluster.Spec, progress func(string)) (cluster.Cluster, error) {
+	if progress == nil {
+		progress = func(string) {}
+	}
+	if err := p.check(spec); err != nil {
+		return nil, err
+	}
+	if err := p.Sweep(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.refuseTaken(spec.Name); err != nil {
+		return nil, err
+	}
+	cfg, err := p.configure(ctx, spec, progress)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, bringUpDeadline,
+		fmt.Errorf("the cluster did not become ready within %s", bringUpDeadline))
+	defer cancel()
+	return p.launch(ctx, cfg, progress)
+}
+
+// check refuses what cannot be made, naming every reason at once.
+func (p *Provider) check(spec cluster.Spec) error {
+	var errs []error
+	if err := cluster.CheckName(spec.Name); err != nil {
+		errs = append(errs, err)
+	}
+	if spec.Workers < 1 || spec.Workers > MaxWorkers {
+		errs = append(errs, fmt.Errorf("%d workers asked for: an embedded cluster has 1 to %d", spec.Workers, MaxWorkers))
+	}
+	if spec.NodeCPU.Sign() < 0 || spec.NodeMemory.Sign() < 0 {
+		errs = append(errs, errors.New("a node's size cannot be negative"))
+	}
+	errs = append(errs, p.checkHost()...)
+	return errors.Join(errs...)
+}
+
+// configure builds or finds everything a cluster is made of.
+func (p *Provider) configure(ctx context.Context, spec cluster.Spec, progress func(string)) (config, error) {
+	tree, err := components.Builder{Dir: filepath.Join(p.cache, "components"), Progress: progress}.Build(ctx)
+	if err != nil {
+		return config{}, err
+	}
+	system, err := systemImages(ctx, image.Builder{Dir: filepath.Join(p.cache, "images"), Progress: progress}, tree)
+	if err != nil {
+		return config{}, err
+	}
+	store, err := p.imageStore(ctx, tree, append(system, spec.Images...), progress)
+	if err != nil {
+		return config{}, err
+	}
+	cfg := config{
+		Name:       spec.Name,
+		Detached:   spec.Detached,
+		Folder:     p.folder(spec.Name),
+		Components: filepath.Dir(tree.Bin()),
+		ImageStore: store,
+		Nodes:      layOut(spec),
+	}
+	if err := p.prepare(&cfg, tree); err != nil {
+		return config{}, err
+	}
+	return cfg, nil
+}
+
+// Find returns the cluster of that name. See [cluster.Provider].
+func (p *Provider) Find(_ context.Context, name string) (cluster.Cluster, error) {
+	s, err := p.readState(name)
+	if err != nil {
+		return nil, err
+	}
+	if !s.Ready {
+		return nil, fmt.Errorf("the cluster %q is still coming up: %w", name, cluster.ErrNotFound)
+	}
+	return p.handle(s)
+}
+
+// List returns the clusters that are up. See [cluster.Provider].
+func (p *Provider) List(ctx context.Context) ([]cluster.Info, error) {
+	entries, err := os.ReadDir(filepath.Join(p.run, "clusters"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing clusters: %w", err)
+	}
+	var infos []cluster.Info
+	for _, e := range entries {
+		if s, err := p.readState(e.Name()); err == nil && s.Ready {
+			infos = append(infos, s.Info)
+		}
+	}
+	return infos, ctx.Err()
+}
+
+// Remove ends a cluster and removes what is left of it. See
+// [cluster.Provider].
+func (p *Provider) Remove(ctx context.Context, name string) error {
+	s, err := p.readState(name)
+	if errors.Is(err, cluster.ErrNotFound) {
+		return p.Sweep(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.stopJanitor(ctx); err != nil {
+		return fmt.Errorf("removing cluster %q: %w", name, err)
+	}
+	return p.Sweep(ctx)
+}
+
+// folder is where the state of the cluster of that name lives.
+func (p *Provider) folder(name string) string { return filepath.Join(p.run, "clusters", name) }
+
+// refuseTaken returns an error when a cluster of that name is up or being made.
+func (p *Provider) refuseTaken(name string) error {
+	held, err := lockHeld(filepath.Join(p.folder(name), lockFile))
+	if err != nil {
+		return fmt.Errorf("looking for a cluster named %q: %w", name, err)
+	}
+	if held {
+		return fmt.Errorf("a cluster named %q is up already; remove it with \"squall cluster down %s\" or choose another name: %w",
+			name, name, cluster.ErrExists)
+	}
+	return nil
+}
+
+// readState reads the state of a cluster that is up.
+func (p *Provider) readState(name string) (state, error) {
+	notFound := fmt.Errorf("no embedded cluster named %q is up; see \"squall cluster list\": %w", name, cluster.ErrNotFound)
+	if cluster.CheckName(name) != nil {
+		return state{}, notFound
+	}
+	held, err := lockHeld(filepath.Join(p.folder(name), lockFile))
+	if err != nil {
+		return state{}, fmt.Errorf("looking for cluster %q: %w", name, err)
+	}
+	s, err := p.readDead(name)
+	if !held || errors.Is(err, os.ErrNotExist) {
+		return state{}, notFound
+	}
+	return s, err
+}
+
+// readDead reads the state of a cluster whether or not it lives.
+func (p *Provider) readDead(name string) (state, error) {
+	b, err := os.ReadFile(filepath.Join(p.folder(name), stateFile))
+	if err != nil {
+		return state{}, fmt.Errorf("reading the state of cluster %q: %w", name, err)
+	}
+	var s state
+	if err := json.Unmarshal(b, &s); err != nil {
+		return state{}, fmt.Errorf("reading the state of cluster %q: %s: %w", name, stateFile, err)
+	}
+	return s, nil
+}

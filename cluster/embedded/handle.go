@@ -1,0 +1,289 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"squall/cluster"
+
+	"golang.org/x/sys/unix"
+)
+
+// handle is a cluster that is up.
+type handle struct {
+	state   state
+	folder  string
+	hs      []hierarchy
+	janitor *janitorLink // nil when another process made the cluster
+
+	done  chan struct{}
+	close func()
+}
+
+var _ cluster.Cluster = (*handle)(nil)
+
+// handle opens a cluster that is up.
+func (p *Provider) handle(s state) (*handle, error) {
+	hs, err := hierarchies()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.PidfdOpen(s.Supervisor, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening the supervisor of cluster %q (pid %d): %w", s.Info.Name, s.Supervisor, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h := &handle{state: s, folder: p.folder(s.Info.Name), hs: hs, done: make(chan struct{}), close: cancel}
+	go func() {
+		defer unix.Close(fd)
+		if waitPidfd(ctx, fd) == nil {
+			close(h.done)
+		}
+	}()
+	return h, nil
+}
+
+// Info describes the cluster. See [cluster.Cluster].
+func (h *handle) Info() cluster.Info { return h.state.Info }
+
+// Done is closed when the cluster is gone. See [cluster.Cluster].
+func (h *handle) Done() <-chan struct{} { return h.done }
+
+// Close stops watching the cluster, which goes on.
+func (h *handle) Close() { h.close() }
+
+// Kubeconfig is an administrator's kubeconfig. See [cluster.Cluster].
+func (h *handle) Kubeconfig() ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(h.folder, kubeconfigFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig of cluster %q: %w", h.state.Info.Name, err)
+	}
+	return b, nil
+}
+
+// PodProcesses counts the processes in the control groups of a pod. See
+// [cluster.Cluster].
+func (h *handle) PodProcesses(_ context.Context, node, podUID string) (int, error) {
+	root, err := controllerDir(h.hs, "pids", filepath.Join(groupPrefix+h.state.Info.Name, node, "kubepods"))
+	if err != nil {
+		return 0, err
+	}
+	if _, err := os.Stat(root); err != nil {
+		return 0, fmt.Errorf("counting the processes of pod %s on %s: the node is not there: %w", podUID, node, err)
+	}
+	n := 0
+	// kubelet's cgroupfs driver: kubepods[/burstable|/besteffort]/pod<uid>.
+	for _, class := range []string{"", "burstable", "besteffort"} {
+		count, err := countProcesses(filepath.Join(root, class, "pod"+podUID))
+		if err != nil {
+			return 0, err
+		}
+		n += count
+	}
+	return n, nil
+}
+
+// CPUSeconds is the processor time of the whole cluster. See
+// [cluster.Cluster].
+func (h *handle) CPUSeconds() (float64, error) {
+	dir, err := controllerDir(h.hs, "cpuacct", groupPrefix+h.state.Info.Name)
+	if err != nil {
+		return 0, err
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "cpuacct.usage"))
+	if err != nil {
+		return 0, fmt.Errorf("reading the cluster's processor time: %w", err)
+	}
+	ns, err := strconv.ParseFloat(strings.TrimSpace(string(b)), 64)
+	if err != nil {
+		return 0, fmt.Errorf("reading the cluster's processor time: %w", err)
+	}
+	return ns / 1e9, nil
+}
+
+// Exec runs a program on the client host: in its network and PID namespaces,
+// so that it reaches what the node reaches and dies with it, but with the
+// host's files, so that the program need not be in the cluster. See
+// [cluster.Cluster].
+func (h *handle) Exec(ctx context.Context, run cluster.Exec) error {
+	if len(run.Argv) == 0 {
+		return errors.New("running a program on the client host: no program named")
+	}
+	pid, err := nodePID(h.state.Supervisor, controlPlaneName)
+	if err != nil {
+		return fmt.Errorf("running %s on the client host: %w", run.Argv[0], err)
+	}
+	pipes, err := newPipes(run)
+	if err != nil {
+		return err
+	}
+	defer pipes.close()
+	ended := make(chan error, 1)
+	started := make(chan int, 1)
+	go func() {
+		// This thread changes namespaces and is the child's parent: the child
+		// is killed when it goes. It is never given back to other goroutines.
+		runtime.LockOSThread()
+		child, err := forkInto(pid, run.Argv, pipes.theirs)
+		if err != nil {
+			started <- 0
+			ended <- err
+			return
+		}
+		started <- child
+		var status syscall.WaitStatus
+		for {
+			if _, err = syscall.Wait4(child, &status, 0, nil); !errors.Is(err, syscall.EINTR) {
+				break
+			}
+		}
+		if err == nil && status != 0 {
+			err = errors.New(describeStatus(status))
+		}
+		ended <- err
+	}()
+	child := <-started
+	pipes.start()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		if child > 0 {
+			_ = syscall.Kill(child, syscall.SIGKILL)
+		}
+		<-ended
+		err = context.Cause(ctx)
+	}
+	pipes.drain()
+	if err != nil {
+		return fmt.Errorf("running %s on the client host: %w", run.Argv[0], err)
+	}
+	return nil
+}
+
+// forkInto starts a program from this thread in the network and PID namespaces
+// of a process.
+func forkInto(pid int, argv []string, files []uintptr) (int, error) {
+	for _, ns := range []struct {
+		file string
+		kind int
+	}{{"net", unix.CLONE_NEWNET}, {"pid", unix.CLONE_NEWPID}} {
+		fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, ns.file), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return 0, fmt.Errorf("opening the node's %s namespace: %w", ns.file, err)
+		}
+		err = unix.Setns(fd, ns.kind)
+		unix.Close(fd)
+		if err != nil {
+			return 0, fmt.Errorf("entering the node's %s namespace: %w", ns.file, err)
+		}
+	}
+	child, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
+		Env:   os.Environ(),
+		Files: files,
+		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("starting it: %w", err)
+	}
+	return child, nil
+}
+
+// nodePID returns the host's pid of a node's PID 1: the supervisor's child that
+// bears the node's name.
+func nodePID(supervisor int, node string) (int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0, err
+	}
+	parent := fmt.Sprintf("PPid:\t%d\n", supervisor)
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		status, err := os.ReadFile(filepath.Join("/proc", e.Name(), "status"))
+		if err != nil || !strings.Contains(string(status), parent) {
+			continue
+		}
+		cmdline, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if err == nil && string(cmdline) == nodeName+"\x00"+node+"\x00" {
+			return pid, nil
+		}
+	}
+	return 0, fmt.Errorf("the node %s is not running", node)
+}
+
+// pipes connect a program's standard streams to readers and writers.
+type pipes struct {
+	run    cluster.Exec
+	theirs []uintptr
+	files  []*os.File // the child's ends
+	stdin  *os.File
+	out    [2]*os.File
+	copies sync.WaitGroup
+}
+
+func newPipes(run cluster.Exec) (*pipes, error) {
+	p := &pipes{run: run}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	p.files, p.stdin = append(p.files, r), w
+	for i := range p.out {
+		r, w, err := os.Pipe()
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		p.files, p.out[i] = append(p.files, w), r
+	}
+	for _, f := range p.files {
+		p.theirs = append(p.theirs, f.Fd())
+	}
+	return p, nil
+}
+
+// start lets go of the child's ends and copies.
+func (p *pipes) start() {
+	for _, f := range p.files {
+		f.Close()
+	}
+	p.files = nil
+	go func() {
+		if p.run.Stdin != nil {
+			_, _ = io.Copy(p.stdin, p.run.Stdin)
+		}
+		p.stdin.Close()
+	}()
+	for i, w := range []io.Writer{p.run.Stdout, p.run.Stderr} {
+		if w == nil {
+			w = io.Discard
+		}
+		p.copies.Add(1)
+		go func() {
+			defer p.copies.Done()
+			_, _ = io.Copy(w, p.out[i])
+		}()
+	}
+}
+
+// drain waits until everything that was written has been copied.
+func (p *pipes) drain() { p.copies.Wait() }
+
+func (p *pipes) close() {
+	for _, f := range append(p.files, p.stdin, p.out[0], p.out[1]) {
+		if f != nil {
+			f.Close()
+		}
+	}
+}

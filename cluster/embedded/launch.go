@@ -1,0 +1,216 @@
+package embedded
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sort"
+	"strings"
+	"syscall"
+	"time"
+
+	"squall/cluster"
+)
+
+// launch starts the janitor and waits until the cluster is ready.
+func (p *Provider) launch(ctx context.Context, cfg config, progress func(string)) (cluster.Cluster, error) {
+	j, err := startJanitor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c, err := p.awaitReady(ctx, cfg, j, progress)
+	if err == nil {
+		word := ownerKeep
+		if cfg.Detached {
+			word = ownerRelease
+		}
+		if _, err = io.WriteString(j.owner, word); err == nil {
+			return c, nil
+		}
+		err = fmt.Errorf("the cluster's janitor has ended: %w", err)
+	}
+	j.owner.Close() // the janitor ends the cluster
+	if waitErr := j.wait(); waitErr != nil {
+		err = errors.Join(err, waitErr)
+	}
+	return nil, fmt.Errorf("making the cluster %q: %w", cfg.Name, err)
+}
+
+// janitorLink is the creator's end of the pipes to a janitor.
+type janitorLink struct {
+	process *exec.Cmd
+	owner   *os.File
+	events  <-chan event
+}
+
+// startJanitor starts the janitor, out of reach of the terminal's signals.
+func startJanitor(cfg config) (*janitorLink, error) {
+	configRead, configWrite, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer configRead.Close()
+	eventsRead, eventsWrite, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer eventsWrite.Close()
+	ownerRead, ownerWrite, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer ownerRead.Close()
+	cmd := &exec.Cmd{
+		Path:        "/proc/self/exe",
+		Args:        []string{janitorName},
+		Env:         partEnvironment(),
+		Dir:         "/",
+		ExtraFiles:  []*os.File{configRead, eventsWrite, ownerRead},
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the cluster's janitor: %w", err)
+	}
+	events := make(chan event, 64)
+	go readEvents(eventsRead, events)
+	j := &janitorLink{process: cmd, owner: ownerWrite, events: events}
+	if err := writeConfig(configWrite, cfg); err != nil {
+		ownerWrite.Close()
+		return nil, errors.Join(err, j.wait())
+	}
+	return j, nil
+}
+
+// readEvents passes events on until the pipe ends. Nobody has to receive them:
+// what does not fit is dropped, since a full pipe would hold the cluster up.
+func readEvents(r *os.File, events chan<- event) {
+	defer close(events)
+	defer r.Close()
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e event
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			continue
+		}
+		select {
+		case events <- e:
+		default:
+		}
+	}
+}
+
+// wait waits until the janitor has ended, which it does within [cleanTimeout].
+func (j *janitorLink) wait() error {
+	err := j.process.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil // it said why in an event
+	}
+	return err
+}
+
+// fragile are the programs whose end during bring-up ends the bring-up: all
+// else depends on them and they end for no passing reason.
+var fragile = []string{"etcd", "kube-apiserver", "containerd"}
+
+// bringUp is what is known of a cluster that comes up.
+type bringUp struct {
+	missing map[string]bool // nodes on which DNS does not answer yet
+	last    map[string]what // the last thing heard of each node
+	ends    map[string]int  // how often a program has ended
+}
+
+// awaitReady follows the events until every node resolves names.
+func (p *Provider) awaitReady(ctx context.Context, cfg config, j *janitorLink, progress func(string)) (cluster.Cluster, error) {
+	b := bringUp{missing: map[string]bool{}, last: map[string]what{}, ends: map[string]int{}}
+	for _, n := range cfg.Nodes {
+		b.missing[n.Name] = true
+	}
+	began := time.Now()
+	for len(b.missing) > 0 {
+		select {
+		case e, open := <-j.events:
+			if !open {
+				return nil, errors.New("the cluster ended while it came up")
+			}
+			if err := b.take(e); err != nil {
+				return nil, err
+			}
+			if e.What != whatExited {
+				progress(strings.TrimSpace(fmt.Sprintf("%.1fs %s: %s", time.Since(began).Seconds(), e.Node, e.What)))
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w; %s", context.Cause(ctx), b.describe())
+		}
+	}
+	s, err := p.readState(cfg.Name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := p.handle(s)
+	if err != nil {
+		return nil, err
+	}
+	c.janitor = j
+	if err := waitNodes(ctx, c, cfg); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// take learns from an event; the error says why the cluster cannot come up.
+func (b *bringUp) take(e event) error {
+	b.last[e.Node] = e.What
+	switch e.What {
+	case whatDNS:
+		delete(b.missing, e.Node)
+	case whatFailed:
+		return errors.New(strings.TrimSpace(e.Node + " " + e.Status))
+	case whatExited:
+		b.ends[e.Node+" "+e.Program]++
+		for _, name := range fragile {
+			if e.Program == name {
+				return fmt.Errorf("%s on %s: %s; its log ends:\n%s", e.Program, e.Node, e.Status, e.Tail)
+			}
+		}
+		if b.ends[e.Node+" "+e.Program] >= 5 {
+			return fmt.Errorf("%s on %s ends again and again: %s; its log ends:\n%s", e.Program, e.Node, e.Status, e.Tail)
+		}
+	}
+	return nil
+}
+
+// describe says how far each node has come.
+func (b *bringUp) describe() string {
+	var parts []string
+	for name := range b.missing {
+		last := b.last[name]
+		if last == "" {
+			last = "nothing heard of it"
+		}
+		parts = append(parts, fmt.Sprintf("%s: %s", name, last))
+	}
+	sort.Strings(parts)
+	return "not ready: " + strings.Join(parts, ", ")
+}
+
+// waitNodes waits until every node is Ready by the API's word, too. A node that
+// resolves names runs everything; what is left is kubelet's next report.
+func waitNodes(ctx context.Context, c *handle, cfg config) error {
+	b, err := c.Kubeconfig()
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(cfg.Nodes))
+	for i, n := range cfg.Nodes {
+		names[i] = n.Name
+	}
+	return cluster.WaitNodesReady(ctx, b, names)
+}

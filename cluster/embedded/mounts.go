@@ -1,0 +1,164 @@
+package embedded
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Paths inside a cluster's mount namespaces.
+const (
+	clusterDir    = "/squall"                  // the supervisor's own tmpfs
+	componentsDir = clusterDir + "/components" // the component tree, read-only
+	imagesDir     = clusterDir + "/images"     // the image store, read-only
+	preparedDir   = clusterDir + "/prepared"   // prepared state, read-only
+	saveDir       = clusterDir + "/save"       // where a first start saves
+	disksDir      = clusterDir + "/disks"      // the nodes' disks
+)
+
+// mount mounts and makes the mount point first.
+func mount(source, target, kind string, flags uintptr, data string) error {
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return fmt.Errorf("making the mount point %s: %w", target, err)
+	}
+	if err := unix.Mount(source, target, kind, flags, data); err != nil {
+		return fmt.Errorf("mounting %s on %s: %w", source, target, err)
+	}
+	return nil
+}
+
+// bindReadOnly binds a folder read-only, which takes two mounts.
+func bindReadOnly(source, target string) error {
+	if err := mount(source, target, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	if err := unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		return fmt.Errorf("making %s read-only: %w", target, err)
+	}
+	return nil
+}
+
+// mountRoot gives the supervisor a root of its own: the host's files below, a
+// tmpfs above. Nothing written reaches the host's disk, and all of it goes with
+// the mount namespace.
+func mountRoot(cfg config) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("leaving the host's mounts: %w", err)
+	}
+	stage := filepath.Join(cfg.Folder, "stage")
+	if err := mount("squall", stage, "tmpfs", 0, "mode=755"); err != nil {
+		return err
+	}
+	dir := func(name string) string { return filepath.Join(stage, name) }
+	for _, d := range []string{"upper", "work", "data"} {
+		if err := os.Mkdir(dir(d), 0o755); err != nil {
+			return err
+		}
+	}
+	root := dir("root")
+	steps := []func() error{
+		func() error {
+			return mount("overlay", root, "overlay", 0, "lowerdir=/,upperdir="+dir("upper")+",workdir="+dir("work"))
+		},
+		func() error { return mount(dir("data"), root+clusterDir, "", unix.MS_BIND, "") },
+		func() error { return mount("/dev", root+"/dev", "", unix.MS_BIND|unix.MS_REC, "") },
+		func() error { return mount("proc", root+"/proc", "proc", 0, "") },
+		func() error { return bindReadOnly(cfg.Components, root+componentsDir) },
+		func() error { return bindReadOnly(cfg.Components+"/cni", root+"/opt/cni/bin") },
+		func() error { return bindReadOnly(cfg.ImageStore, root+imagesDir) },
+	}
+	if cfg.Prepared != "" {
+		steps = append(steps, func() error { return bindReadOnly(cfg.Prepared, root+preparedDir) })
+	}
+	if cfg.SaveTemp != "" {
+		steps = append(steps, func() error { return mount(filepath.Dir(cfg.SaveTo), root+saveDir, "", unix.MS_BIND, "") })
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return pivot(root)
+}
+
+// pivot makes root the root and lets the old one go.
+func pivot(root string) error {
+	old := root + "/.old"
+	if err := os.MkdirAll(old, 0o700); err != nil {
+		return err
+	}
+	if err := unix.PivotRoot(root, old); err != nil {
+		return fmt.Errorf("changing the root: %w", err)
+	}
+	if err := unix.Chdir("/"); err != nil {
+		return err
+	}
+	if err := unix.Unmount("/.old", unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("leaving the old root: %w", err)
+	}
+	return mountVolatile()
+}
+
+// mountVolatile mounts what a machine has empty at each start.
+func mountVolatile() error {
+	for _, d := range []string{"/run", "/tmp", "/dev/shm"} {
+		mode := "mode=755"
+		if d != "/run" {
+			mode = "mode=1777"
+		}
+		if err := mount("squall", d, "tmpfs", 0, mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mountSys mounts /sys for this network namespace, and the cgroup hierarchies
+// as this cgroup namespace sees them: the own group is the root.
+func mountSys(hs []hierarchy) error {
+	if err := mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
+		return err
+	}
+	if err := mount("cgroup", "/sys/fs/cgroup", "tmpfs", 0, "mode=755"); err != nil {
+		return err
+	}
+	for _, h := range hs {
+		if err := mount("cgroup", h.Dir, "cgroup", 0, h.Options); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mountNode turns a copy of the supervisor's mounts into a node's: its own
+// volatile folders, its own disk.
+func mountNode(n nodeConfig, hs []hierarchy) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("leaving the supervisor's mounts: %w", err)
+	}
+	// kubelet wants mounts to propagate into containers.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
+		return fmt.Errorf("sharing the node's mounts: %w", err)
+	}
+	if err := mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return err
+	}
+	if err := mountVolatile(); err != nil {
+		return err
+	}
+	if err := mountSys(hs); err != nil {
+		return err
+	}
+	for _, d := range []string{"/var/lib/kubelet", "/var/lib/containerd", "/var/lib/cni", "/var/lib/etcd", "/var/log"} {
+		disk := filepath.Join(disksDir, n.Name, d)
+		if err := os.MkdirAll(disk, 0o755); err != nil {
+			return err
+		}
+		if err := mount(disk, d, "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}

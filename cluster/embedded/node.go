@@ -1,0 +1,186 @@
+package embedded
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// machine is a node seen from inside.
+type machine struct {
+	nodeSetup
+	programs *programs
+
+	mu     sync.Mutex // guards events
+	events *json.Encoder
+}
+
+// node is PID 1 of a node.
+func node([]string) error {
+	f := os.NewFile(fdNode, "supervisor")
+	conn, err := net.FileConn(f)
+	if err != nil {
+		return fmt.Errorf("reaching the supervisor: %w", err)
+	}
+	f.Close()
+	m := &machine{events: json.NewEncoder(conn)}
+	orders := json.NewDecoder(conn)
+	var first order
+	if err := orders.Decode(&first); err != nil || first.Setup == nil {
+		return fmt.Errorf("reading the node's setup from the supervisor: %v", err)
+	}
+	m.nodeSetup = *first.Setup
+	join := make(chan struct{})
+	go func() {
+		var next order
+		if orders.Decode(&next) == nil && next.Go {
+			close(join)
+		}
+	}()
+	if err := m.run(context.Background(), join); err != nil {
+		m.send(event{What: whatFailed, Status: err.Error()})
+	}
+	select {} // the supervisor's end is this one's
+}
+
+// run brings the node up.
+func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
+	if err := m.settle(); err != nil {
+		return err
+	}
+	m.programs = newPrograms(m.send)
+	if err := mountImages(); err != nil {
+		return err
+	}
+	m.programs.keep(program{Name: "containerd", Args: []string{"--config", containerdConfig}})
+	if err := waitListening(ctx, "unix", containerdSocket); err != nil {
+		return err
+	}
+	m.send(event{What: whatContainerd})
+	if m.Node.ControlPlane {
+		if err := m.startControlPlane(ctx); err != nil {
+			return err
+		}
+		m.send(event{What: whatAPI})
+	}
+	select {
+	case <-join:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	m.programs.keep(program{Name: "kubelet", Args: []string{
+		"--kubeconfig=" + m.kubeconfigPath("kubelet"), "--config=" + kubeletConfig,
+		"--hostname-override=" + m.Node.Name, "--node-ip=" + m.Node.address(),
+	}})
+	m.programs.keep(program{Name: "kube-proxy", Args: []string{"--config=" + proxyConfig}})
+	m.send(event{What: whatStarted})
+	if err := m.waitDNS(ctx); err != nil {
+		return err
+	}
+	if m.Node.ControlPlane {
+		// DNS runs on this node, so the node has been registered.
+		if err := m.labelControlPlane(ctx); err != nil {
+			return err
+		}
+	}
+	m.send(event{What: whatDNS})
+	return nil
+}
+
+// settle gives the node its mounts, size, name, network and files.
+func (m *machine) settle() error {
+	steps := []func() error{
+		func() error { return mountNode(m.Node, m.Hierarchies) },
+		func() error { return presentSize(m.Node) },
+		func() error {
+			if err := unix.Sethostname([]byte(m.Node.Name)); err != nil {
+				return fmt.Errorf("naming the node: %w", err)
+			}
+			return nil
+		},
+		func() error { return configureNetwork(m.Node, m.Peers) },
+		m.writeFiles,
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send reports to the supervisor.
+func (m *machine) send(e event) {
+	if len(e.Tail) > maxTail {
+		e.Tail = e.Tail[len(e.Tail)-maxTail:]
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_ = m.events.Encode(e) // without a supervisor there is no node either
+}
+
+// waitDNS waits until names resolve on this node through the cluster's DNS.
+func (m *machine) waitDNS(ctx context.Context) error {
+	for {
+		err := resolve(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the cluster's DNS does not answer on %s: %w", m.Node.Name, err)
+		case <-time.After(50 * time.Millisecond): // nothing announces that a packet filter is in place
+		}
+	}
+}
+
+// waitListening waits until something accepts connections.
+func waitListening(ctx context.Context, network, address string) error {
+	for {
+		c, err := net.Dial(network, address)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("nothing listens on %s: %w", address, err)
+		case <-time.After(3 * time.Millisecond): // nothing announces a listener
+		}
+	}
+}
+
+// mountImages gives containerd the prepared images. What it writes to is
+// copied; the unpacked layers are shared with every other node, read-only.
+func mountImages() error {
+	const root = "/var/lib/containerd"
+	const snapshots = "io.containerd.snapshotter.v1.overlayfs/snapshots"
+	if _, err := os.Stat(filepath.Join(root, "io.containerd.metadata.v1.bolt")); os.IsNotExist(err) {
+		if err := copyTree(filepath.Join(imagesDir, storeRoot), root, func(rel string, size int64) bool {
+			return rel == snapshots || size > largestBlob
+		}); err != nil {
+			return fmt.Errorf("copying the images' metadata: %w", err)
+		}
+	}
+	layers, err := os.ReadDir(filepath.Join(imagesDir, storeRoot, snapshots))
+	if err != nil {
+		return fmt.Errorf("listing the images' layers: %w", err)
+	}
+	for _, l := range layers {
+		from, to := filepath.Join(imagesDir, storeRoot, snapshots, l.Name()), filepath.Join(root, snapshots, l.Name())
+		if err := bindReadOnly(from, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// largestBlob is the size above which a blob is not copied to a node. Manifests
+// and configurations are a few kB and are read; layers are unpacked already.
+const largestBlob = 500_000

@@ -1,0 +1,102 @@
+package embedded
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"squall/cluster/components"
+)
+
+// Prepared state is an etcd data folder taken right after the API server first
+// wrote its roles and we wrote what every cluster has, and before any node
+// joined; with the keys that go with it. A cluster that starts from it saves
+// more than a second.
+const (
+	preparedEtcd = "etcd"     // in the folder: etcd's data
+	preparedPKI  = "pki.json" // in the folder: the keys
+	// preparedEdition changes when what the first start writes changes.
+	preparedEdition = "1"
+	savedSuffix     = ".saving"
+)
+
+// prepare finds prepared state for these components or arranges for the first
+// start to save it. It sets the cluster's keys in either case.
+func (p *Provider) prepare(cfg *config, tree components.Tree) error {
+	sum := sha256.Sum256([]byte(tree.Digest() + "\n" + preparedEdition))
+	root := filepath.Join(p.cache, "prepared")
+	dir := filepath.Join(root, hex.EncodeToString(sum[:8]))
+	keys, err := readPKI(filepath.Join(dir, preparedPKI))
+	switch {
+	case err == nil && keys.fresh(time.Now()):
+		cfg.Prepared, cfg.PKI = dir, keys
+		return nil
+	case err == nil || !errors.Is(err, fs.ErrNotExist):
+		// Unreadable or about to expire: what cannot be used is made again.
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("removing prepared state that is of no use any more: %w", err)
+		}
+	}
+	if cfg.PKI, err = newPKI(time.Now()); err != nil {
+		return err
+	}
+	cfg.SaveTo, cfg.SaveTemp = dir, fmt.Sprintf("%s.%s%s", dir, cfg.Name, savedSuffix)
+	return nil
+}
+
+// beginSaving makes the folder in which a first start saves its prepared state
+// and puts the keys there. The janitor does it, which removes it, too.
+func beginSaving(cfg config) error {
+	if cfg.SaveTemp == "" {
+		return nil
+	}
+	b, err := json.Marshal(cfg.PKI)
+	if err != nil {
+		return err
+	}
+	for _, step := range []func() error{
+		func() error { return os.RemoveAll(cfg.SaveTemp) },
+		func() error { return os.MkdirAll(cfg.SaveTemp, 0o700) },
+		func() error { return os.WriteFile(filepath.Join(cfg.SaveTemp, preparedPKI), b, 0o600) },
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("making the folder for prepared state: %w", err)
+		}
+	}
+	return nil
+}
+
+func readPKI(path string) (pki, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var k pki
+	if err := json.Unmarshal(b, &k); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return k, nil
+}
+
+// save turns a snapshot of etcd into prepared state. It runs on the
+// control-plane node; the folders are bound there.
+func (m *machine) save(snapshot string) error {
+	temp := filepath.Join(saveDir, m.SaveTemp)
+	if err := m.programs.run(program{Name: "etcdutl", Args: []string{
+		"snapshot", "restore", snapshot, "--data-dir=" + filepath.Join(temp, preparedEtcd),
+		"--name=" + controlPlaneName, "--initial-cluster=" + controlPlaneName + "=" + etcdPeers,
+		"--initial-advertise-peer-urls=" + etcdPeers,
+	}}); err != nil {
+		return fmt.Errorf("saving the prepared state: %w", err)
+	}
+	if err := os.Rename(temp, filepath.Join(saveDir, m.SaveTo)); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("saving the prepared state: %w", err) // another start was first
+	}
+	return nil
+}

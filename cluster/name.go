@@ -1,0 +1,31 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// ErrNotFound is wrapped by errors that say that no such cluster exists.
+var ErrNotFound = errors.New("no such cluster")
+
+// ErrExists is wrapped by errors that say that a cluster of that name is up
+// already.
+var ErrExists = errors.New("cluster exists")
+
+// MaxName is the longest name of a cluster. Names go into paths of unix sockets
+// and control groups, which have little room.
+const MaxName = 20
+
+// CheckName returns an error that says what is wrong with a cluster's name.
+func CheckName(name string) error {
+	if faults := validation.IsDNS1123Label(name); len(faults) > 0 {
+		return fmt.Errorf("the cluster name %q is not usable: %s", name, strings.Join(faults, "; "))
+	}
+	if len(name) > MaxName {
+		return fmt.Errorf("the cluster name %q is too long: %d characters, at most %d", name, len(name), MaxName)
+	}
+	return nil
+}

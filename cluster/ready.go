@@ -1,0 +1,103 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// WaitNodesReady waits until every node named is Ready by the API's word. When
+// ctx ends first, the error says which node was last seen how.
+func WaitNodesReady(ctx context.Context, kubeconfig []byte, names []string) error {
+	cfg, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
+	if err != nil {
+		return fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return fmt.Errorf("making a client: %w", err)
+	}
+	waiting := map[string]string{}
+	for _, n := range names {
+		waiting[n] = "not registered"
+	}
+	note := func(n *corev1.Node) {
+		if _, asked := waiting[n.Name]; !asked {
+			return
+		}
+		why := notReady(n)
+		if waiting[n.Name] = why; why == "" {
+			delete(waiting, n.Name)
+		}
+	}
+	for len(waiting) > 0 {
+		if err := followNodes(ctx, client, note, func() bool { return len(waiting) == 0 }); err != nil {
+			return fmt.Errorf("waiting for nodes to be Ready: %w; last seen: %s", err, describeNodes(waiting))
+		}
+	}
+	return nil
+}
+
+// followNodes lists the nodes and watches them until done says so or the watch
+// ends, which a server may do at any time.
+func followNodes(ctx context.Context, client kubernetes.Interface, note func(*corev1.Node), done func() bool) error {
+	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for i := range list.Items {
+		note(&list.Items[i])
+	}
+	if done() {
+		return nil
+	}
+	w, err := client.CoreV1().Nodes().Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion})
+	if err != nil {
+		return err
+	}
+	defer w.Stop()
+	for {
+		select {
+		case e, open := <-w.ResultChan():
+			if !open {
+				return ctx.Err()
+			}
+			if n, ok := e.Object.(*corev1.Node); ok {
+				note(n)
+			}
+			if done() {
+				return nil
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// notReady says why a node is not Ready; empty when it is.
+func notReady(n *corev1.Node) string {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			if c.Status == corev1.ConditionTrue {
+				return ""
+			}
+			return fmt.Sprintf("%s: %s", c.Reason, c.Message)
+		}
+	}
+	return "no Ready condition"
+}
+
+func describeNodes(waiting map[string]string) string {
+	var parts []string
+	for name, why := range waiting {
+		parts = append(parts, fmt.Sprintf("%s (%s)", name, why))
+	}
+	sort.Strings(parts)
+	return strings.Join(parts, ", ")
+}

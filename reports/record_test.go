@@ -1,0 +1,286 @@
+package reports_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"squall/reports"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func header() reports.Header {
+	return reports.Header{
+		Squall: "v0.1.0", Kubernetes: "v1.36.3", Provider: "embedded", Timers: "stock",
+		Scenario: "pod-kill", Seed: 1<<64 - 1, Started: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
+		Host: reports.Host{OS: "linux", CPUs: 2, MemoryBytes: 1 << 33},
+	}
+}
+
+// entries holds one of each kind.
+func entries() []reports.Entry {
+	return []reports.Entry{
+		{At: 1, Kind: reports.KindPhase, Phase: &reports.PhaseEntry{Name: "up"}},
+		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{
+			Load: "browse", Seq: 3, Sent: 4, Done: 5, Code: 200, Instance: "a", Version: "v1"}},
+		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{
+			Load: "browse", Seq: 4, Error: "dial:\n\x1b[31mrefused \"x\" ü", Skipped: true}},
+		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: `back\slash`, Seq: 5, Version: "<v&1>"}},
+		{At: 3, Kind: reports.KindLoad, Load: &reports.LoadEntry{Load: "browse", Planned: 2, Sent: 1, Skipped: 1, Complete: true}},
+		{At: 4, Kind: reports.KindEvent, Event: &reports.EventEntry{Name: "kill", Stage: reports.StageInjected,
+			Victims: []reports.Victim{{Role: "catalog", Pod: "shop/catalog-a", UID: "u", Node: "worker-1"}}}},
+		{At: 5, Kind: reports.KindPod, Pod: &reports.PodEntry{Name: "shop/catalog-a", UID: "u", Terminating: true}},
+		{At: 6, Kind: reports.KindWorkload, Workload: &reports.WorkloadEntry{Name: "catalog", Desired: 3, Ready: 2, Pods: 3}},
+		{At: 7, Kind: reports.KindEndpoint, Endpoint: &reports.EndpointEntry{Service: "shop/catalog", Ready: []string{"a"}}},
+		{At: 8, Kind: reports.KindTrouble, Trouble: &reports.TroubleEntry{Class: reports.TroubleGenerator, What: "it died"}},
+		{At: 9, Kind: reports.KindEnd, End: &reports.EndEntry{CPUSeconds: 1.5}},
+	}
+}
+
+// write makes a record and returns its folder.
+func write(t testing.TB, all []reports.Entry) string {
+	dir := filepath.Join(t.TempDir(), "runs", "one")
+	w, err := reports.Create(dir, header(), []byte("a: scenario\n"), []byte("{}\n"))
+	require.NoError(t, err)
+	for _, e := range all {
+		w.Add(e)
+	}
+	require.NoError(t, w.Close())
+	return dir
+}
+
+func TestWhatIsWrittenIsReadBack(t *testing.T) {
+	rec, err := reports.Open(write(t, entries()))
+	require.NoError(t, err)
+	want := header()
+	want.Format = reports.Format
+	assert.Equal(t, want, rec.Header)
+	assert.Equal(t, entries(), rec.Entries)
+	assert.False(t, rec.Truncated)
+}
+
+func TestARecordIsReadableByAll(t *testing.T) {
+	dir := write(t, nil)
+	require.NoError(t, reports.WriteVerdict(dir, reports.Verdict{Outcome: reports.Pass}))
+	all, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, all, 4)
+	for _, one := range all {
+		info, err := one.Info()
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o644), info.Mode(), one.Name())
+	}
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o755), info.Mode().Perm())
+	scenario, err := os.ReadFile(filepath.Join(dir, reports.FileScenario))
+	require.NoError(t, err)
+	assert.Equal(t, "a: scenario\n", string(scenario))
+}
+
+func TestARecordIsNeverOverwritten(t *testing.T) {
+	dir := write(t, entries())
+	_, err := reports.Create(dir, header(), nil, nil)
+	assert.ErrorIs(t, err, fs.ErrExist)
+	assert.ErrorContains(t, err, dir+" holds a record already")
+	rec, err := reports.Open(dir)
+	require.NoError(t, err)
+	assert.Len(t, rec.Entries, len(entries()))
+}
+
+func TestManyMayAddAtOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "r")
+	w, err := reports.Create(dir, header(), nil, nil)
+	require.NoError(t, err)
+	var adders sync.WaitGroup
+	for n := range 8 {
+		adders.Go(func() {
+			for i := range 500 {
+				w.Add(reports.Entry{Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: fmt.Sprint(n), Seq: uint64(i)}})
+			}
+		})
+	}
+	adders.Wait()
+	require.NoError(t, w.Close())
+	require.NoError(t, w.Close(), "twice")
+	rec, err := reports.Open(dir)
+	require.NoError(t, err)
+	assert.Len(t, rec.Entries, 4000)
+}
+
+func TestEntriesReachTheDiskWithinASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "r")
+		w, err := reports.Create(dir, header(), nil, nil)
+		require.NoError(t, err)
+		defer w.Close()
+		w.Add(entries()[0])
+		time.Sleep(1100 * time.Millisecond)
+		synctest.Wait()
+		raw, err := os.ReadFile(filepath.Join(dir, reports.FileRecord))
+		require.NoError(t, err)
+		assert.Equal(t, 2, strings.Count(string(raw), "\n"))
+	})
+}
+
+func TestTheFirstErrorOfAWriterIsKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "r")
+	w, err := reports.Create(dir, header(), nil, nil)
+	require.NoError(t, err)
+	w.Add(reports.Entry{Kind: reports.KindPod, Phase: &reports.PhaseEntry{}})
+	w.Add(entries()[0])
+	err = w.Close()
+	assert.ErrorContains(t, err, `an entry of kind "pod" must hold its "pod" and nothing else`)
+	assert.Equal(t, err, w.Close())
+}
+
+func TestACutOffLastLineIsNoError(t *testing.T) {
+	dir := write(t, entries())
+	path := filepath.Join(dir, reports.FileRecord)
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	lines := strings.SplitAfter(string(whole), "\n")
+	first := len(lines[0])
+	for cut := first; cut < len(whole); cut++ {
+		require.NoError(t, os.WriteFile(path, whole[:cut], 0o644))
+		rec, err := reports.Open(dir)
+		require.NoError(t, err, "cut at %d", cut)
+		complete := whole[cut-1] == '\n'
+		assert.Equal(t, !complete, rec.Truncated, "cut at %d", cut)
+		least := strings.Count(string(whole[:cut]), "\n") - 1
+		require.GreaterOrEqual(t, len(rec.Entries), least)
+		assert.Equal(t, entries()[:len(rec.Entries)], append([]reports.Entry{}, rec.Entries...))
+	}
+}
+
+func TestOpenSaysWhatIsWrong(t *testing.T) {
+	replaceLine := func(n int, with string) func(t *testing.T, dir string) {
+		return func(t *testing.T, dir string) {
+			path := filepath.Join(dir, reports.FileRecord)
+			raw, err := os.ReadFile(path)
+			require.NoError(t, err)
+			lines := strings.SplitAfter(string(raw), "\n")
+			lines[n-1] = with
+			require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "")), 0o644))
+		}
+	}
+	remove := func(name string) func(t *testing.T, dir string) {
+		return func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(filepath.Join(dir, name))) }
+	}
+	for name, c := range map[string]struct {
+		spoil func(t *testing.T, dir string)
+		want  string
+	}{
+		"garbage":          {replaceLine(4, "garbage\n"), "record.jsonl:4: the line is no entry of a record: invalid character 'g'"},
+		"half a request":   {replaceLine(3, `{"at":2,"kind":"request","request":{"load":"br`+"\n"), "record.jsonl:3: the line is no entry"},
+		"a request's type": {replaceLine(3, `{"at":2,"kind":"request","request":{"load":7}}`+"\n"), "record.jsonl:3: the line is no entry"},
+		"a negative number": {replaceLine(3, `{"at":2,"kind":"request","request":{"load":"b","seq":-1,"sent":0,"done":0,"code":0}}`+"\n"),
+			"record.jsonl:3: the line is no entry"},
+		"007": {replaceLine(3, `{"at":2,"kind":"request","request":{"load":"b","seq":007,"sent":0,"done":0,"code":0}}`+"\n"),
+			"record.jsonl:3: the line is no entry"},
+		"two on one line": {replaceLine(3, `{"at":2,"kind":"request","request":{"load":"b","seq":1,"sent":0,"done":0,"code":0}}{}`+"\n"),
+			"record.jsonl:3: the line is no entry"},
+		"zeros":           {replaceLine(4, "\x00\x00\x00\n"), "record.jsonl:4: the line is no entry"},
+		"an empty line":   {replaceLine(4, "\n"), "record.jsonl:4: the line is no entry"},
+		"an unknown kind": {replaceLine(4, `{"at":1,"kind":"smell"}`+"\n"), `record.jsonl:4: an entry of kind "smell" must hold its "smell"`},
+		"the wrong part":  {replaceLine(4, `{"at":1,"kind":"pod","end":{}}`+"\n"), `record.jsonl:4: an entry of kind "pod"`},
+		"a huge line":     {replaceLine(4, strings.Repeat("x", 5<<20)+"\n"), "record.jsonl:4: the line is longer than"},
+		"no header":       {replaceLine(1, "x\n"), "record.jsonl:1: the first line is no header"},
+		"another format":  {replaceLine(1, `{"format":"squall.dev/record/v9"}`+"\n"), `record.jsonl:1: the record's format is "squall.dev/record/v9", this version of squall reads "squall.dev/record/v1" only`},
+		"empty": {func(t *testing.T, dir string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, reports.FileRecord), nil, 0o644))
+		}, "record.jsonl:1: the first line is not complete"},
+		"half a header": {func(t *testing.T, dir string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, reports.FileRecord), []byte(`{"format":"squ`), 0o644))
+		}, "record.jsonl:1: the first line is not complete"},
+		"no journal":  {remove(reports.FileRecord), "is not a complete record: it has no record.jsonl"},
+		"no scenario": {remove(reports.FileScenario), "is not a complete record: it has no scenario.yaml"},
+		"no plan":     {remove(reports.FilePlan), "is not a complete record: it has no plan.json"},
+		"nothing":     {remove("."), "there is no record"},
+		"a folder": {func(t *testing.T, dir string) {
+			remove(reports.FilePlan)(t, dir)
+			require.NoError(t, os.Mkdir(filepath.Join(dir, reports.FilePlan), 0o755))
+		}, "is not a record: plan.json is not a file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := write(t, entries())
+			if name == "nothing" {
+				dir = filepath.Join(dir, "absent")
+			} else {
+				c.spoil(t, dir)
+			}
+			_, err := reports.Open(dir)
+			assert.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestALongLineIsRead(t *testing.T) {
+	e := reports.Entry{Kind: reports.KindTrouble, Trouble: &reports.TroubleEntry{Class: "environment", What: strings.Repeat("long ", 1<<16)}}
+	rec, err := reports.Open(write(t, []reports.Entry{e, entries()[0]}))
+	require.NoError(t, err)
+	assert.Equal(t, []reports.Entry{e, entries()[0]}, rec.Entries)
+}
+
+func TestTextsAreKeptOnce(t *testing.T) {
+	var all []reports.Entry
+	for i := range 20000 {
+		all = append(all, reports.Entry{At: time.Duration(i), Kind: reports.KindRequest, Request: &reports.RequestEntry{
+			Load: "browse", Seq: uint64(i), Code: 200, Instance: "catalog-6f9c7c8d5-abcde", Version: "v1",
+		}})
+	}
+	dir := write(t, all)
+	var rec *reports.Record
+	allocations := testing.AllocsPerRun(1, func() {
+		var err error
+		rec, err = reports.Open(dir)
+		require.NoError(t, err)
+	})
+	assert.Equal(t, all, rec.Entries)
+	assert.Less(t, allocations/20000, 0.1, "allocations a request")
+}
+
+func TestVerdictFile(t *testing.T) {
+	dir := t.TempDir()
+	_, err := reports.ReadVerdict(dir)
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	never := reports.Never
+	v := reports.Verdict{Outcome: reports.Fail, Expect: []reports.Finding{{Name: "x", That: "a <= b"}}, Events: []reports.EventMeasure{{Healed: &never}}}
+	require.NoError(t, reports.WriteVerdict(dir, reports.Verdict{Outcome: reports.Pass}))
+	require.NoError(t, reports.WriteVerdict(dir, v))
+	back, err := reports.ReadVerdict(dir)
+	require.NoError(t, err)
+	assert.Equal(t, v, back)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, left, 1, "no temporary file")
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, reports.FileVerdict), []byte("{}"), 0o644))
+	_, err = reports.ReadVerdict(dir)
+	assert.ErrorContains(t, err, `is no verdict: its outcome is ""`)
+	assert.Error(t, reports.WriteVerdict(filepath.Join(dir, "absent"), v))
+}
+
+func BenchmarkOpen(b *testing.B) {
+	var all []reports.Entry
+	for i := range 100_000 {
+		all = append(all, reports.Entry{At: time.Duration(i) * 1e6, Kind: reports.KindRequest, Request: &reports.RequestEntry{
+			Load: "browse", Seq: uint64(i), Sent: time.Duration(i) * 1e6, Done: time.Duration(i+5) * 1e6, Code: 200,
+			Instance: "catalog-6f9c7c8d5-abcde", Version: "v1",
+		}})
+	}
+	dir := write(b, all)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := reports.Open(dir)
+		require.NoError(b, err)
+	}
+}

@@ -1,0 +1,203 @@
+package judge
+
+import (
+	"cmp"
+	"slices"
+
+	"squall/reports"
+	"squall/scenarios"
+)
+
+// phases are the timed phases that a sound record has, in their order.
+var phases = [...]string{"warmup", "steady", "fault", "recovery", "quiet"}
+
+// run is a record, sorted by what the measures ask for.
+type run struct {
+	scenario *scenarios.Scenario
+	header   reports.Header
+	// starts is where each phase began; a phase that did not begin is absent.
+	starts map[string]reports.Offset
+	twice  []string // phases that began more than once
+	// finished is where quiet ended: at "down", or else at the record's end.
+	finished  reports.Offset
+	complete  bool // the record has its last line, and finished is known
+	truncated bool
+	took      reports.Offset
+
+	loads     []*series // the enabled ones, in the scenario's order
+	strangers []string  // loads that are recorded and not in the scenario
+	steps     []*step   // the timeline, in the scenario's order
+	states    map[string][]state
+	pods      map[string][]podState // by UID
+	troubles  []reports.TroubleEntry
+}
+
+// place orders what has the same offset by its line in the record.
+type place struct {
+	at   reports.Offset
+	line int
+}
+
+func (p place) compare(other place) int {
+	return cmp.Or(cmp.Compare(p.at, other.at), cmp.Compare(p.line, other.line))
+}
+
+// state is what a workload was from a place on.
+type state struct {
+	place
+	reports.WorkloadEntry
+}
+
+// podState is what a pod was from a place on.
+type podState struct {
+	place
+	*reports.PodEntry
+}
+
+// step is the life of one timeline entry.
+type step struct {
+	name     string
+	enabled  bool
+	fault    string
+	lasting  bool
+	victims  []reports.Victim
+	stages   map[reports.Stage]reports.Offset
+	details  map[reports.Stage]string
+	injected reports.Offset
+	begun    bool
+}
+
+func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
+	r := &run{
+		scenario: s, header: rec.Header, truncated: rec.Truncated,
+		starts: map[string]reports.Offset{},
+		states: map[string][]state{}, pods: map[string][]podState{},
+	}
+	byLoad, byStep := map[string]*series{}, map[string]*step{}
+	for _, load := range s.Spec.Load {
+		if load.On() {
+			byLoad[load.Name] = &series{load: load}
+			r.loads = append(r.loads, byLoad[load.Name])
+		}
+	}
+	for _, one := range s.Spec.Timeline {
+		byStep[one.Name] = &step{
+			name: one.Name, enabled: one.On(),
+			stages: map[reports.Stage]reports.Offset{}, details: map[reports.Stage]string{},
+		}
+		r.steps = append(r.steps, byStep[one.Name])
+	}
+	for line := range rec.Entries {
+		r.take(line, &rec.Entries[line], byLoad, byStep)
+	}
+	r.seal()
+	return r
+}
+
+// take files one entry.
+func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep map[string]*step) {
+	r.took = max(r.took, e.At)
+	switch e.Kind {
+	case reports.KindPhase:
+		if _, known := r.starts[e.Phase.Name]; known {
+			r.twice = append(r.twice, e.Phase.Name)
+			return
+		}
+		r.starts[e.Phase.Name] = e.At
+	case reports.KindRequest:
+		if s := byLoad[e.Request.Load]; s != nil {
+			s.add(e.At, e.Request)
+		} else {
+			r.stranger(e.Request.Load)
+		}
+	case reports.KindLoad:
+		if s := byLoad[e.Load.Load]; s != nil {
+			s.closing, s.closings = e.Load, s.closings+1
+		} else {
+			r.stranger(e.Load.Load)
+		}
+	case reports.KindEvent:
+		byStep[e.Event.Name] = r.stage(byStep[e.Event.Name], e)
+	case reports.KindPod:
+		r.pods[e.Pod.UID] = append(r.pods[e.Pod.UID], podState{place{e.At, line}, e.Pod})
+	case reports.KindWorkload:
+		r.states[e.Workload.Name] = append(r.states[e.Workload.Name], state{place{e.At, line}, *e.Workload})
+	case reports.KindTrouble:
+		r.troubles = append(r.troubles, *e.Trouble)
+	case reports.KindEnd:
+		r.complete = true
+		r.finished = e.At
+	}
+}
+
+// stage files one stage of a timeline entry; the earliest of each counts. An
+// entry that the scenario does not have is kept, so that it can be told.
+func (r *run) stage(s *step, e *reports.Entry) *step {
+	if s == nil {
+		s = &step{
+			name:   e.Event.Name,
+			stages: map[reports.Stage]reports.Offset{}, details: map[reports.Stage]string{},
+		}
+		r.steps = append(r.steps, s)
+	}
+	if at, known := s.stages[e.Event.Stage]; !known || e.At < at {
+		s.stages[e.Event.Stage] = e.At
+		s.details[e.Event.Stage] = e.Event.Detail
+	}
+	s.lasting = s.lasting || e.Event.Lasting
+	if e.Event.Fault != "" {
+		s.fault = e.Event.Fault
+	}
+	if len(e.Event.Victims) > 0 {
+		s.victims = e.Event.Victims
+	}
+	s.injected, s.begun = s.stages[reports.StageInjected], s.has(reports.StageInjected)
+	return s
+}
+
+func (s *step) has(stage reports.Stage) bool {
+	_, ok := s.stages[stage]
+	return ok
+}
+
+// bitten tells whether the entry proved that it bit.
+func (s *step) bitten() bool {
+	return s.begun && s.has(reports.StageBitten)
+}
+
+func (r *run) stranger(load string) {
+	if !slices.Contains(r.strangers, load) {
+		r.strangers = append(r.strangers, load)
+	}
+}
+
+// seal brings everything into order, once all entries are filed.
+func (r *run) seal() {
+	for _, s := range r.loads {
+		s.seal()
+	}
+	for _, all := range r.states {
+		slices.SortFunc(all, func(a, b state) int { return a.compare(b.place) })
+	}
+	for _, all := range r.pods {
+		slices.SortFunc(all, func(a, b podState) int { return a.compare(b.place) })
+	}
+	if down, ok := r.starts["down"]; ok && r.complete {
+		r.finished = down
+	}
+}
+
+// end is where a timed phase ended. ok is false when it did not, or when that
+// is not known.
+func (r *run) end(phase string) (at reports.Offset, ok bool) {
+	i := slices.Index(phases[:], phase)
+	if i < 0 {
+		return 0, false
+	}
+	if i == len(phases)-1 {
+		_, begun := r.starts[phase]
+		return r.finished, begun && r.complete
+	}
+	at, ok = r.starts[phases[i+1]]
+	return at, ok
+}

@@ -1,0 +1,102 @@
+package plan
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"squall/chaos"
+	"squall/scenarios"
+	"squall/workloads"
+)
+
+// Make plans a scenario or a twin, which must come from scenarios.Parse. Calm
+// leaves the timeline out. Version is Squall's, for the plan's head.
+//
+// Each event draws from a source of its own, made of the seed, the scenario's
+// name and the event's, so that adding an event changes no other event's
+// choice.
+func Make(s *scenarios.Scenario, seed uint64, version string, calm bool) (Plan, error) {
+	p := Plan{
+		Squall: version, Scenario: s.Metadata.Name, Twin: s.Twin, Digest: s.Digest(),
+		Seed: seed, Calm: calm, Phases: []Phase{}, Loads: []Load{}, Events: []Event{},
+	}
+	for _, span := range s.Spec.Phases.Spans() {
+		p.Phases = append(p.Phases, Phase(span))
+	}
+	for _, load := range s.Spec.Load {
+		if load.On() {
+			p.Loads = append(p.Loads, Load{Name: load.Name, Rate: float64(load.Rate), To: s.Spec.Phases.Total()})
+		}
+	}
+	if calm {
+		return p, nil
+	}
+	rendered, err := s.Render()
+	if err != nil {
+		return Plan{}, fmt.Errorf("plan scenario %q: %w", s.Metadata.Name, err)
+	}
+	for _, step := range s.Spec.Timeline {
+		if !step.On() {
+			continue
+		}
+		event, err := makeEvent(s, seed, step, rendered)
+		if err != nil {
+			return Plan{}, fmt.Errorf("plan scenario %q: timeline entry %q: %w", s.Metadata.Name, step.Name, err)
+		}
+		p.Events = append(p.Events, event)
+	}
+	slices.SortStableFunc(p.Events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+	return p, nil
+}
+
+// makeEvent plans one entry of the timeline.
+func makeEvent(s *scenarios.Scenario, seed uint64, step scenarios.Step, rendered []workloads.Rendered) (Event, error) {
+	at, ok := s.Spec.Phases.Offset(step.At)
+	if !ok || step.Chaos == nil {
+		return Event{}, fmt.Errorf("it has no time (%s) or no fault; plan what scenarios.Parse accepted", step.At)
+	}
+	all := candidates(step.Chaos, rendered)
+	if len(all) == 0 {
+		return Event{}, fmt.Errorf("%s selects no pod that the scenario declares", step.Chaos.Describe())
+	}
+	order := source(seed, "order", s.Metadata.Name, step.Name)
+	order.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	count := step.Chaos.Count(source(seed, "share", s.Metadata.Name, step.Name).IntN)
+	return Event{
+		Name: step.Name, At: at, Fault: step.Chaos.Describe(),
+		Count: Count(count), Candidates: all,
+	}, nil
+}
+
+// candidates are the pods that a fault could select, by role and ordinal. They
+// are sorted, so that the order of the file has no say in the choice.
+func candidates(fault *chaos.Object, rendered []workloads.Rendered) []Candidate {
+	all := []Candidate{}
+	for _, r := range rendered {
+		for _, role := range r.Roles {
+			if !fault.MatchTemplate(scenarios.Template(role)) {
+				continue
+			}
+			for ordinal := range role.Desired {
+				all = append(all, Candidate{Role: role.Name, Ordinal: ordinal})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Candidate) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Ordinal, b.Ordinal))
+	})
+	return all
+}
+
+// source is a generator for one purpose: PCG, whose output Go keeps stable,
+// seeded with the seed and the hash of the purpose and names.
+func source(seed uint64, purpose, scenario, event string) *rand.Rand {
+	// Lengths keep "ab"+"c" and "a"+"bc" apart.
+	text := fmt.Sprintf("squall plan v1 %s %d:%s %d:%s", purpose, len(scenario), scenario, len(event), event)
+	sum := sha256.Sum256([]byte(text))
+	return rand.New(rand.NewPCG(seed^binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:16])))
+}

@@ -1,0 +1,180 @@
+package plan_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"squall/scenarios"
+	"squall/scenarios/plan"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
+
+// steps is a scenario with the given timeline entries and pods of catalog.
+func steps(t testing.TB, pods int, timeline ...string) *scenarios.Scenario {
+	t.Helper()
+	text := fmt.Sprintf(`apiVersion: squall.dev/v1alpha1
+kind: Scenario
+metadata: {name: plan}
+spec:
+  workloads: [{name: shop, shop: {services: [gateway, catalog], replicas: {gateway: 2, catalog: %d}}}]
+  load:
+    - {name: browse, target: {service: gateway, port: http}, rate: 200.5/s, good: {within: 1s}}
+    - {name: off, enabled: false, target: {service: gateway, port: http}, rate: 1/s, good: {within: 1s}}
+  expect: [{name: held, that: 'fault.lost == 0'}]
+  timeline: [%s]
+`, pods, strings.Join(timeline, ", "))
+	file, err := scenarios.Parse("plan.yaml", []byte(text))
+	require.NoError(t, err)
+	return file.Scenario
+}
+
+// kill is a timeline entry that kills pods of an app.
+func kill(name, at, app, mode string) string {
+	return fmt.Sprintf(`{name: %s, at: %s, chaos: {kind: PodChaos, spec: {action: pod-kill, %s, selector: {labelSelectors: {app: %s}}}}}`, name, at, mode, app)
+}
+
+// planned plans a scenario.
+func planned(t testing.TB, s *scenarios.Scenario, seed uint64) plan.Plan {
+	t.Helper()
+	p, err := plan.Make(s, seed, "v0.0.0", false)
+	require.NoError(t, err)
+	return p
+}
+
+func TestPlanIsTheSameBytesEverywhere(t *testing.T) {
+	t.Parallel()
+	s := steps(t, 5,
+		kill("late", "recovery+1s", "gateway", "mode: all"),
+		kill("kill", "fault+1500ms", "catalog", "mode: fixed, value: '2'"),
+		kill("some", "fault+0s", "catalog", "mode: random-max-percent, value: '80'"))
+	p := planned(t, s, 7)
+	var text bytes.Buffer
+	require.NoError(t, p.Text(&text))
+	for file, got := range map[string][]byte{"testdata/plan.json": p.JSON(), "testdata/plan.golden": text.Bytes()} {
+		if *update {
+			require.NoError(t, os.MkdirAll("testdata", 0o755))
+			require.NoError(t, os.WriteFile(file, got, 0o644))
+		}
+		want, err := os.ReadFile(file)
+		require.NoError(t, err, "write it with go test -update")
+		assert.Equal(t, string(want), string(got))
+	}
+	for range 20 {
+		assert.Equal(t, p.JSON(), planned(t, s, 7).JSON())
+	}
+	var back plan.Plan
+	require.NoError(t, json.Unmarshal(p.JSON(), &back))
+	assert.Equal(t, p, back)
+}
+
+func TestEventsStandInTheOrderOfTheirTimes(t *testing.T) {
+	t.Parallel()
+	p := planned(t, steps(t, 3, kill("b", "recovery+0s", "catalog", "mode: one"), kill("a", "fault+1s", "catalog", "mode: one")), 1)
+	require.Len(t, p.Events, 2)
+	assert.Equal(t, "a", p.Events[0].Name)
+	assert.Equal(t, 11*time.Second, p.Events[0].At, "offsets count from the start of warmup")
+	assert.Equal(t, 20*time.Second, p.Events[1].At)
+	assert.Equal(t, plan.Phase{Name: "recovery", From: 20 * time.Second, To: 40 * time.Second}, p.Phases[3])
+	assert.Equal(t, []plan.Load{{Name: "browse", Rate: 200.5, To: 40 * time.Second}}, p.Loads, "a load that is off is not planned")
+}
+
+func TestSeedsPickDifferentVictimsAlikeOften(t *testing.T) {
+	t.Parallel()
+	s := steps(t, 4, kill("kill", "fault+0s", "catalog", "mode: one"))
+	first := map[plan.Candidate]int{}
+	const seeds = 400
+	for seed := range uint64(seeds) {
+		event := planned(t, s, seed).Events[0]
+		assert.ElementsMatch(t, []plan.Candidate{{Role: "catalog"}, {Role: "catalog", Ordinal: 1}, {Role: "catalog", Ordinal: 2}, {Role: "catalog", Ordinal: 3}},
+			event.Candidates, "every pod that is selected is a candidate, once")
+		first[event.Candidates[0]]++
+	}
+	require.Len(t, first, 4)
+	for victim, times := range first {
+		// 100 expected, standard deviation 8.7: five of them on each side.
+		assert.InDelta(t, seeds/4, times, 44, "%v", victim)
+	}
+}
+
+func TestAnotherEventChangesNoChoice(t *testing.T) {
+	t.Parallel()
+	one := kill("kill", "fault+0s", "catalog", "mode: random-max-percent, value: '100'")
+	for seed := range uint64(50) {
+		alone := planned(t, steps(t, 5, one), seed).Events[0]
+		beside := planned(t, steps(t, 5, kill("other", "fault+0s", "catalog", "mode: one"), one), seed).Events[1]
+		assert.Equal(t, alone, beside)
+	}
+}
+
+func TestRandomShareIsDrawnFromZeroToTheMaximum(t *testing.T) {
+	t.Parallel()
+	s := steps(t, 5, kill("kill", "fault+0s", "catalog", "mode: random-max-percent, value: '3'"))
+	drawn := map[int]bool{}
+	for seed := range uint64(100) {
+		count := planned(t, s, seed).Events[0].Count
+		assert.Equal(t, "random-max-percent", count.Mode)
+		drawn[count.Percent] = true
+	}
+	assert.Equal(t, map[int]bool{0: true, 1: true, 2: true, 3: true}, drawn)
+}
+
+func TestCalmAndSwitchedOffEntriesDoNotHappen(t *testing.T) {
+	t.Parallel()
+	s := steps(t, 3, kill("kill", "fault+0s", "catalog", "mode: one"),
+		strings.Replace(kill("off", "fault+0s", "catalog", "mode: one"), "{name: off,", "{name: off, enabled: false,", 1))
+	assert.Len(t, planned(t, s, 1).Events, 1)
+	calm, err := plan.Make(s, 1, "v0.0.0", true)
+	require.NoError(t, err)
+	assert.True(t, calm.Calm)
+	assert.Empty(t, calm.Events)
+	assert.Len(t, calm.Loads, 1)
+	assert.Contains(t, string(calm.JSON()), `"events": []`)
+	var text bytes.Buffer
+	require.NoError(t, calm.Text(&text))
+	assert.Contains(t, text.String(), "plan of plan, calm")
+	assert.Contains(t, text.String(), "no events")
+}
+
+func TestCountFollowsChaosMesh(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		count      plan.Count
+		live, want int
+	}{
+		{plan.Count{Mode: "one", Pods: 1}, 3, 1},
+		{plan.Count{Mode: "one", Pods: 1}, 0, 0},
+		{plan.Count{Mode: "all"}, 3, 3},
+		{plan.Count{Mode: "fixed", Pods: 2}, 3, 2},
+		{plan.Count{Mode: "fixed", Pods: 5}, 3, 3},
+		{plan.Count{Mode: "fixed-percent", Percent: 50}, 4, 2},
+		{plan.Count{Mode: "fixed-percent", Percent: 50}, 3, 2}, // 1.5, rounded up
+		{plan.Count{Mode: "fixed-percent", Percent: 1}, 3, 1},
+		{plan.Count{Mode: "fixed-percent", Percent: 100}, 7, 7},
+		{plan.Count{Mode: "random-max-percent", Percent: 0}, 7, 0},
+		{plan.Count{Mode: "random-max-percent", Percent: 34}, 3, 2}, // 1.02, rounded up
+	} {
+		assert.Equal(t, test.want, test.count.Of(test.live), "%+v of %d", test.count, test.live)
+	}
+}
+
+func TestScenarioThatWasNotParsedIsRefused(t *testing.T) {
+	t.Parallel()
+	s := steps(t, 3, kill("kill", "fault+0s", "catalog", "mode: one"))
+	s.Spec.Timeline[0].At.Phase = "quiet"
+	_, err := plan.Make(s, 1, "v0.0.0", false)
+	require.ErrorContains(t, err, `timeline entry "kill"`)
+	s = steps(t, 3, kill("kill", "fault+0s", "catalog", "mode: one"))
+	s.Spec.Workloads[0].Enabled = new(bool)
+	_, err = plan.Make(s, 1, "v0.0.0", false)
+	require.ErrorContains(t, err, "selects no pod")
+}

@@ -1,0 +1,67 @@
+package plan
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// shownCandidates is how many candidates the table shows of one event.
+const shownCandidates = 12
+
+// Text writes the plan as a table for people.
+func (p Plan) Text(w io.Writer) error {
+	title := p.Scenario
+	if p.Twin != "" {
+		title += ", twin " + strconv.Quote(p.Twin)
+	}
+	if p.Calm {
+		title += ", calm"
+	}
+	out := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(out, "plan of %s\nseed %d, squall %s, digest %.12s\n\n", title, p.Seed, p.Squall, p.Digest)
+	fmt.Fprintln(out, "PHASE\tFROM\tTO")
+	for _, phase := range p.Phases {
+		fmt.Fprintf(out, "%s\t%s\t%s\n", phase.Name, phase.From, phase.To)
+	}
+	fmt.Fprintln(out, "\nLOAD\tRATE\tFROM\tTO")
+	for _, load := range p.Loads {
+		fmt.Fprintf(out, "%s\t%s/s\t%s\t%s\n", load.Name, strconv.FormatFloat(load.Rate, 'f', -1, 64), load.From, load.To)
+	}
+	fmt.Fprintln(out)
+	if len(p.Events) == 0 {
+		fmt.Fprintln(out, "no events")
+		return out.Flush()
+	}
+	fmt.Fprintln(out, "EVENT\tAT\tFAULT\tHITS\tOF, IN THIS ORDER")
+	for _, event := range p.Events {
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", event.Name, event.At, event.Fault, event.Count, order(event.Candidates))
+	}
+	return out.Flush()
+}
+
+// String says how many are hit, in words.
+func (c Count) String() string {
+	switch c.Mode {
+	case "all":
+		return "all"
+	case "fixed-percent", "random-max-percent":
+		return fmt.Sprintf("%d %%", c.Percent)
+	}
+	return strconv.Itoa(c.Pods)
+}
+
+// order lists candidates, the first few of many.
+func order(candidates []Candidate) string {
+	var list []string
+	for i, c := range candidates {
+		if i == shownCandidates {
+			list = append(list, fmt.Sprintf("and %d more", len(candidates)-i))
+			break
+		}
+		list = append(list, fmt.Sprintf("%s/%d", c.Role, c.Ordinal))
+	}
+	return strings.Join(list, " ")
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"time"
+)
+
+// The roles.
+const (
+	roleGateway = "gateway"
+	roleCatalog = "catalog"
+)
+
+// settings is what one process was told to be.
+type settings struct {
+	Role       string        // roleGateway or roleCatalog
+	Listen     string        // host:port
+	Catalog    string        // base URL of the catalog, for the gateway
+	Drain      bool          // whether SIGTERM lets requests finish
+	DrainDelay time.Duration // how long requests are still accepted after SIGTERM
+	LogAll     bool          // log every request, not just failed and slow ones
+	Instance   string        // the pod's name
+	Version    string        // the image's version
+}
+
+// parse reads the arguments and, for the identity, the environment: INSTANCE is
+// the pod's name (the host's when absent), SHOP_VERSION the image's version.
+func parse(args []string, getenv func(string) string) (settings, error) {
+	s := settings{Instance: getenv("INSTANCE"), Version: getenv("SHOP_VERSION")}
+	if len(args) == 0 {
+		return s, errors.New(`no role given; use "shop gateway" or "shop catalog"`)
+	}
+	s.Role = args[0]
+	if s.Role != roleGateway && s.Role != roleCatalog {
+		return s, fmt.Errorf(`unknown role %q; use "gateway" or "catalog"`, s.Role)
+	}
+	flags := flag.NewFlagSet("shop "+s.Role, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&s.Listen, "listen", ":8080", "address to listen on")
+	flags.StringVar(&s.Catalog, "catalog", "http://catalog:8080", "base URL of the catalog")
+	flags.BoolVar(&s.Drain, "drain", true, "finish requests at SIGTERM")
+	flags.DurationVar(&s.DrainDelay, "drain-delay", 3*time.Second, "how long to accept requests after SIGTERM")
+	flags.BoolVar(&s.LogAll, "log-all", false, "log every request")
+	if err := flags.Parse(args[1:]); err != nil {
+		return s, err
+	}
+	if flags.NArg() > 0 {
+		return s, fmt.Errorf("argument %q is not understood", flags.Arg(0))
+	}
+	if u, err := url.Parse(s.Catalog); err != nil || u.Scheme != "http" || u.Host == "" {
+		return s, fmt.Errorf("-catalog %q is not an http URL such as http://catalog:8080", s.Catalog)
+	}
+	return s, s.identify()
+}
+
+// identify fills in the identity that the environment did not give.
+func (s *settings) identify() error {
+	if s.Version == "" {
+		s.Version = "dev"
+	}
+	if s.Instance != "" {
+		return nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("the host has no name and INSTANCE is not set: %w", err)
+	}
+	s.Instance = name
+	return nil
+}

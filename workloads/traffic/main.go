@@ -1,0 +1,149 @@
+package traffic
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+)
+
+// cutAfter is how long requests in flight may still be answered once the
+// generator was told to end at once.
+const cutAfter = 25 * time.Millisecond
+
+// Main is the generator. It reads a [Spec] from the first line of in, sends the
+// load, and writes a line a request and a closing summary to out.
+//
+// It ends when the last request has ended, or earlier: a line "stop" on in ends
+// the sending and lets what is in flight end within its timeout; the end of in,
+// or of ctx, ends the sending and cuts off what is not answered 25 ms later
+// ([Interrupted]). In each case the summary is written and the error is nil.
+func Main(ctx context.Context, in io.Reader, out io.Writer) error {
+	lines := bufio.NewReader(in)
+	first, err := readLine(lines)
+	if err != nil {
+		return fmt.Errorf("read the load's spec, the first line of input: %w", err)
+	}
+	var spec Spec
+	decoder := json.NewDecoder(bytes.NewReader(first))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&spec); err != nil {
+		return fmt.Errorf("read the load's spec, the first line of input: %w", err)
+	}
+	spec = spec.withDefaults()
+	if err := spec.check(); err != nil {
+		return err
+	}
+	// Sending ends first; what is in flight is cut off later, or never.
+	sending, halt := context.WithCancel(ctx)
+	defer halt()
+	flights, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	defer context.AfterFunc(ctx, func() { abort(halt, cut) })()
+	go listen(lines, halt, cut)
+	return send(sending, flights, spec, out)
+}
+
+// listen obeys the lines of input until a stop or its end. It stays blocked in
+// Read when neither comes; the process ends around it.
+func listen(lines *bufio.Reader, halt context.CancelFunc, cut context.CancelCauseFunc) {
+	for {
+		text, err := readLine(lines)
+		if err != nil {
+			abort(halt, cut)
+			return
+		}
+		if strings.TrimSpace(string(text)) == "stop" {
+			halt()
+			return
+		}
+	}
+}
+
+// abort ends the sending and, a moment later, what is in flight.
+func abort(halt context.CancelFunc, cut context.CancelCauseFunc) {
+	halt()
+	time.AfterFunc(cutAfter, func() { cut(errInterrupted) })
+}
+
+// send sends the load until it is over or sending ends.
+func send(sending, flights context.Context, spec Spec, out io.Writer) error {
+	sending, halt := context.WithCancel(sending)
+	defer halt()
+	flights, cut := context.WithCancelCause(flights)
+	defer cut(nil)
+	results := newStream(out, func(error) { abort(halt, cut) }) // nobody reads: no use going on
+
+	t := newTransport(flights, spec, newClock(spec.Base))
+	p := newPacer(sending, spec, t.clock)
+	before := processorTime()
+	hits := attack(t, p)
+	report := newReport(spec)
+	var failure error
+	for hit := range hits {
+		r, err := t.result(hit)
+		failure = errors.Join(failure, err)
+		report.add(r)
+		if err := results.put(line{Result: &r}); err != nil && failure == nil {
+			failure = err
+		}
+	}
+	t.base.(*http.Transport).CloseIdleConnections()
+	summary := report.close(p, processorTime()-before)
+	if summary.Planned != p.released {
+		failure = errors.Join(failure, fmt.Errorf("load %q lost count: %d requests were released, %d have ended", spec.Name, p.released, summary.Planned))
+	}
+	if failure == nil {
+		failure = results.put(line{Summary: &summary})
+	}
+	if err := results.close(); err != nil {
+		return fmt.Errorf("load %q: %w", spec.Name, err)
+	}
+	return failure
+}
+
+// attack starts vegeta. It is never told to stop, since it may then drop a
+// request that the pacer has released; the pacer ends it.
+func attack(t *transport, p *pacer) <-chan *vegeta.Result {
+	target := vegeta.NewStaticTargeter(vegeta.Target{Method: p.spec.Method, URL: p.spec.URL, Header: p.spec.Header})
+	attacker := vegeta.NewAttacker(
+		vegeta.Client(&http.Client{
+			Transport:     t,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}),
+		vegeta.Workers(64),
+		vegeta.MaxWorkers(math.MaxUint64), // the transport bounds what is in flight
+		vegeta.MaxBody(0),                 // bodies are read, not kept
+	)
+	return attacker.Attack(target, p, 0, "")
+}
+
+// result is what became of a hit.
+func (t *transport) result(hit *vegeta.Result) (Result, error) {
+	f, ok := t.close(hit.Seq)
+	if !ok {
+		return Result{}, fmt.Errorf("load %q: request %d never reached the transport: %s", t.spec.Name, hit.Seq, hit.Error)
+	}
+	r := Result{Seq: hit.Seq, Due: t.spec.due(hit.Seq), Skipped: f.skipped}
+	if f.skipped {
+		return r, nil
+	}
+	r.Sent, r.Done = f.sent, t.clock.offsetOf(hit.End())
+	r.Code, r.Error = int(hit.Code), f.failure
+	if r.Code == 0 && r.Error == "" {
+		r.Error = hit.Error
+	}
+	if hit.Headers != nil {
+		r.Instance, r.Version = hit.Headers.Get("X-Instance"), hit.Headers.Get("X-Version")
+	}
+	return r, nil
+}

@@ -1,0 +1,181 @@
+// Package traffic sends open-loop load: requests leave when they are due,
+// whether or not earlier ones were answered, and their latency counts from the
+// moment they were due.
+//
+// The generator ([Main]) is a process of its own, so that it shares no runtime
+// with whoever records or judges. It reads a [Spec] as the first line of its
+// standard input and writes a [Result] a line, then a [Summary]. The other side
+// decodes that stream with [Read].
+//
+// The engine is vegeta; only this package imports it. What is ours is what
+// vegeta leaves open: due times instead of pick-up times, a bound on requests
+// in flight whose overflow is counted, prompt and exact stopping, one try per
+// request and no address kept longer than a connection.
+package traffic
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// DefaultTimeout is how long one request may take when the spec does not
+	// say.
+	DefaultTimeout = 5 * time.Second
+	// DefaultMaxInFlight is how many requests may wait for their answers when
+	// the spec does not say. Each costs about 45 KB, and a connection.
+	DefaultMaxInFlight = 10_000
+	// MaxRate is the highest rate that is accepted, in requests a second. It
+	// only keeps slips of the pen out; a machine's honest limit is far below.
+	MaxRate = 100_000
+)
+
+// Interrupted is the Error of a request that was cut off because the generator
+// had to end before the answer came: its outcome is not known.
+const Interrupted = "interrupted"
+
+// Spec says what to send.
+type Spec struct {
+	Name   string      `json:"name"`             // the load's name
+	Method string      `json:"method,omitempty"` // default GET
+	URL    string      `json:"url"`              // http, the host an address or a full name
+	Header http.Header `json:"header,omitempty"`
+	Rate   float64     `json:"rate"` // requests a second
+	// Base is the run's offset zero, as [Monotonic] told it on this host.
+	Base int64 `json:"base"`
+	// Requests are due from From, at From + n/Rate, and before Until.
+	From  time.Duration `json:"from"`
+	Until time.Duration `json:"until"`
+	// Timeout bounds one request from when it is sent until its answer has
+	// been read; default [DefaultTimeout].
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// Nameserver is the address, with port, of the only name server that is
+	// asked; empty asks as the system does.
+	Nameserver string `json:"nameserver,omitempty"`
+	// MaxInFlight is how many requests may wait for their answers at once;
+	// default [DefaultMaxInFlight]. A request that is due while so many wait
+	// is skipped.
+	MaxInFlight int `json:"maxInFlight,omitempty"`
+}
+
+// Result is what became of one request. All times are offsets of the run.
+type Result struct {
+	Seq  uint64        `json:"n"`
+	Due  time.Duration `json:"due"`  // when it should have left: From + Seq/Rate
+	Sent time.Duration `json:"sent"` // when it left, before any dialling; 0 when skipped
+	Done time.Duration `json:"done"` // when its answer was complete or it failed; 0 when skipped
+	// Code is the HTTP status, 0 without a complete answer.
+	Code int `json:"code,omitempty"`
+	// Error is why there is no complete answer; empty when there is one,
+	// whatever its status.
+	Error    string `json:"error,omitempty"`
+	Instance string `json:"instance,omitempty"` // X-Instance of the answer
+	Version  string `json:"version,omitempty"`  // X-Version of the answer
+	// Skipped is true when it was due but not sent, because as many as
+	// allowed were waiting already.
+	Skipped bool `json:"skipped,omitempty"`
+}
+
+// Summary closes the stream. Planned = Sent + Skipped, always.
+type Summary struct {
+	Name string `json:"name"`
+	// Planned counts the requests that were due, up to Until or to an early
+	// stop.
+	Planned uint64 `json:"planned"`
+	Sent    uint64 `json:"sent"`
+	Skipped uint64 `json:"skipped"`
+	// Stopped is true when it was stopped before Until.
+	Stopped bool `json:"stopped,omitempty"`
+	// The send lag is the time from due to sent, over all requests sent: the
+	// generator's own lateness, which latency contains.
+	LagP50 time.Duration `json:"lagP50"`
+	LagP99 time.Duration `json:"lagP99"`
+	LagMax time.Duration `json:"lagMax"`
+	// CPU is the processor time that the generator's process used meanwhile.
+	CPU time.Duration `json:"cpu"`
+}
+
+// Monotonic is the time on CLOCK_MONOTONIC in nanoseconds. All processes of a
+// host read the same clock, so offsets from one base can be compared; its zero
+// has no meaning.
+func Monotonic() int64 {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		panic(fmt.Sprintf("traffic: the monotonic clock cannot be read: %v", err)) // every supported kernel has it
+	}
+	return now.Nano()
+}
+
+// withDefaults fills in what was left out.
+func (s Spec) withDefaults() Spec {
+	if s.Method == "" {
+		s.Method = http.MethodGet
+	}
+	if s.Timeout == 0 {
+		s.Timeout = DefaultTimeout
+	}
+	if s.MaxInFlight == 0 {
+		s.MaxInFlight = DefaultMaxInFlight
+	}
+	return s
+}
+
+// check returns everything that is wrong with a spec whose defaults are in.
+func (s Spec) check() error {
+	var wrong []error
+	if u, err := url.Parse(s.URL); err != nil || u.Scheme != "http" || u.Hostname() == "" {
+		wrong = append(wrong, fmt.Errorf("url %q is not an http URL", s.URL))
+	}
+	if _, err := http.NewRequest(s.Method, "http://localhost", http.NoBody); err != nil {
+		wrong = append(wrong, fmt.Errorf("method %q is not one", s.Method))
+	}
+	if strings.ContainsFunc(s.Name, unicode.IsControl) { // it becomes part of a header
+		wrong = append(wrong, fmt.Errorf("name %q has control characters", s.Name))
+	}
+	if !(s.Rate > 0 && s.Rate <= MaxRate) { // this way round it refuses NaN, too
+		wrong = append(wrong, fmt.Errorf("rate %v is not above 0 and at most %d a second", s.Rate, MaxRate))
+	}
+	if s.Until <= s.From {
+		wrong = append(wrong, fmt.Errorf("until %v is not after from %v", s.Until, s.From))
+	}
+	if s.Timeout < 0 {
+		wrong = append(wrong, fmt.Errorf("timeout %v is negative", s.Timeout))
+	}
+	if s.MaxInFlight < 0 {
+		wrong = append(wrong, fmt.Errorf("maxInFlight %d is negative", s.MaxInFlight))
+	}
+	if _, _, err := net.SplitHostPort(s.Nameserver); s.Nameserver != "" && err != nil {
+		wrong = append(wrong, fmt.Errorf("nameserver %q is not host:port", s.Nameserver))
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("load %q cannot be sent: %w", s.Name, errors.Join(wrong...))
+	}
+	return nil
+}
+
+// due is when a request is due, as an offset of the run. It is computed from
+// the number and never summed up, so no error adds up.
+func (s Spec) due(seq uint64) time.Duration {
+	return s.From + time.Duration(math.Round(float64(seq)*float64(time.Second)/s.Rate))
+}
+
+// planned counts the requests that are due before Until.
+func (s Spec) planned() uint64 {
+	count := uint64(math.Ceil((s.Until - s.From).Seconds() * s.Rate))
+	for count > 0 && s.due(count-1) >= s.Until {
+		count--
+	}
+	for s.due(count) < s.Until {
+		count++
+	}
+	return count
+}

@@ -1,0 +1,326 @@
+package traffic
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// envServe makes the test binary a server, so that benchmarks can measure the
+// generator against a process of its own.
+const envServe = "SQUALL_TEST_SERVE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envServe) != "" {
+		listener, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(listener.Addr())
+		panic(http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })))
+	}
+	os.Exit(m.Run())
+}
+
+// outcome is a whole run of the generator.
+type outcome struct {
+	results []Result
+	summary Summary
+	took    time.Duration
+}
+
+// generator is a generator that is running in the background.
+type generator struct {
+	in     *io.PipeWriter
+	cancel context.CancelFunc
+	end    func() outcome
+}
+
+// start runs a generator whose load began to be due just now.
+func start(t *testing.T, spec Spec) generator {
+	t.Helper()
+	if spec.Base == 0 {
+		spec.Base = Monotonic()
+	}
+	first, err := json.Marshal(spec)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	in, stdin := io.Pipe()
+	stdout, out := io.Pipe()
+	failed := make(chan error, 1)
+	began := time.Now()
+	go func() {
+		err := Main(ctx, in, out)
+		_ = out.CloseWithError(err)
+		failed <- err
+	}()
+	var o outcome
+	var readErr error
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		o.summary, readErr = Read(stdout, func(r Result) { o.results = append(o.results, r) })
+	})
+	_, err = stdin.Write(append(first, '\n'))
+	require.NoError(t, err)
+	return generator{in: stdin, cancel: cancel, end: func() outcome {
+		t.Helper()
+		reading.Wait()
+		require.NoError(t, readErr)
+		require.NoError(t, <-failed)
+		o.took = time.Since(began)
+		cancel()
+		_ = stdin.Close()
+		requireSound(t, spec, o)
+		return o
+	}}
+}
+
+// requireSound checks what holds for every run: the identity, each request
+// once, each due exactly when it should be, nothing sent before it was due.
+func requireSound(t *testing.T, spec Spec, o outcome) {
+	t.Helper()
+	require.Equal(t, o.summary.Planned, o.summary.Sent+o.summary.Skipped)
+	require.Len(t, o.results, int(o.summary.Planned))
+	slices.SortFunc(o.results, func(a, b Result) int { return int(a.Seq) - int(b.Seq) })
+	for i, r := range o.results {
+		require.Equal(t, uint64(i), r.Seq)
+		require.Equal(t, spec.due(r.Seq), r.Due)
+		if !r.Skipped {
+			require.GreaterOrEqual(t, r.Sent, r.Due)
+			require.GreaterOrEqual(t, r.Done, r.Sent)
+			require.Equal(t, r.Code == 0, r.Error != "", "%+v", r)
+		}
+	}
+}
+
+// quantile is the latency, from due, that the share q of the results stayed
+// below.
+func quantile(results []Result, q float64) time.Duration {
+	var latencies []time.Duration
+	for _, r := range results {
+		latencies = append(latencies, r.Done-r.Due)
+	}
+	slices.Sort(latencies)
+	return latencies[int(q*float64(len(latencies)-1))]
+}
+
+// reasons counts the results by their error, or status.
+func reasons(results []Result) map[string]int {
+	count := map[string]int{}
+	for _, r := range results {
+		switch {
+		case r.Skipped:
+			count["skipped"]++
+		case r.Error != "":
+			count[r.Error]++
+		default:
+			count[fmt.Sprint(r.Code)]++
+		}
+	}
+	return count
+}
+
+func TestConstantRate(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Instance", "gateway-1")
+		w.Header().Set("X-Version", "v1")
+		if r.Header.Get("X-Request-Id") == "browse-7" {
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(http.StatusFound)
+		}
+	}))
+	defer server.Close()
+	o := start(t, Spec{Name: "browse", URL: server.URL, Rate: 200, From: 100 * time.Millisecond, Until: time.Second}).end()
+	assert.Equal(t, uint64(180), o.summary.Planned)
+	assert.Equal(t, map[string]int{"200": 179, "302": 1}, reasons(o.results))
+	assert.Equal(t, "gateway-1", o.results[0].Instance)
+	assert.Equal(t, "v1", o.results[0].Version)
+	assert.False(t, o.summary.Stopped)
+	assert.Positive(t, o.summary.CPU)
+	assert.GreaterOrEqual(t, o.took, 995*time.Millisecond)
+	assert.Less(t, o.summary.LagP99, 200*time.Millisecond)
+}
+
+func TestLatencyCountsFromDueThroughAFreeze(t *testing.T) {
+	var gate sync.RWMutex
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		gate.RLock()
+		defer gate.RUnlock()
+	}))
+	defer server.Close()
+	g := start(t, Spec{Name: "browse", URL: server.URL, Rate: 500, Until: 2 * time.Second})
+	time.Sleep(500 * time.Millisecond) // the freeze is the stimulus, its length the measure
+	gate.Lock()
+	time.Sleep(time.Second)
+	gate.Unlock()
+	o := g.end()
+	assert.Equal(t, map[string]int{"200": 1000}, reasons(o.results))
+	assert.InDelta(t, time.Second, quantile(o.results, 0.99), float64(150*time.Millisecond))
+	assert.Less(t, quantile(o.results, 0.25), 100*time.Millisecond)
+}
+
+func TestLatencyContainsTheGeneratorsOwnDelay(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	late := 500 * time.Millisecond
+	o := start(t, Spec{Name: "browse", URL: server.URL, Rate: 100, Base: Monotonic() - int64(late), Until: time.Second}).end()
+	assert.Equal(t, map[string]int{"404": 100}, reasons(o.results))
+	first := o.results[0]
+	assert.Zero(t, first.Due)
+	assert.GreaterOrEqual(t, first.Done-first.Due, late)
+	assert.GreaterOrEqual(t, o.summary.LagMax, late)
+}
+
+func TestEarlyEnd(t *testing.T) {
+	hanging := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	prompt := func(http.ResponseWriter, *http.Request) {}
+	briefly := func(http.ResponseWriter, *http.Request) { time.Sleep(30 * time.Millisecond) }
+	cases := []struct {
+		name    string
+		handler http.HandlerFunc
+		rate    float64
+		end     func(g generator)
+		want    string
+	}{
+		{"input ends", prompt, 300, func(g generator) { _ = g.in.Close() }, "200"},
+		{"input ends, target hangs", hanging, 300, func(g generator) { _ = g.in.Close() }, Interrupted},
+		{"context ends, target hangs", hanging, 300, func(g generator) { g.cancel() }, Interrupted},
+		{"stop", prompt, 300, func(g generator) { _, _ = io.WriteString(g.in, "stop\n") }, "200"},
+		{"stop leaves what is in flight", briefly, 300, func(g generator) { _, _ = io.WriteString(g.in, "stop\n"); _ = g.in.Close() }, "200"},
+		{"stop between rare requests", prompt, 0.5, func(g generator) { _, _ = io.WriteString(g.in, "stop\n") }, "200"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			server := httptest.NewServer(c.handler)
+			defer server.Close()
+			defer server.CloseClientConnections()
+			g := start(t, Spec{Name: "browse", URL: server.URL, Rate: c.rate, Until: time.Hour})
+			time.Sleep(300 * time.Millisecond)
+			asked := time.Now()
+			c.end(g)
+			o := g.end()
+			assert.Less(t, time.Since(asked), 100*time.Millisecond)
+			assert.True(t, o.summary.Stopped)
+			assert.Equal(t, map[string]int{c.want: int(o.summary.Planned)}, reasons(o.results))
+			assert.Positive(t, o.summary.Planned)
+		})
+	}
+}
+
+func TestConnectionRefused(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	o := start(t, Spec{Name: "browse", URL: "http://" + listener.Addr().String(), Rate: 100, Until: 300 * time.Millisecond}).end()
+	assert.Equal(t, map[string]int{"connection refused": 30}, reasons(o.results))
+}
+
+func TestServerDiesMidway(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(20 * time.Millisecond) }))
+	g := start(t, Spec{Name: "browse", URL: server.URL, Rate: 300, Until: time.Second})
+	time.Sleep(500 * time.Millisecond)
+	require.NoError(t, server.Listener.Close())
+	server.CloseClientConnections()
+	o := g.end()
+	count := reasons(o.results)
+	assert.Greater(t, count["200"], 100)
+	assert.Greater(t, count["connection refused"], 100)
+	assert.Positive(t, count["connection closed"]+count["connection reset"], "what was in flight is lost, not repeated: %v", count)
+	server.Close()
+}
+
+func TestBrokenConnectionIsNotRetried(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		// The second request on a connection is the one net/http would repeat.
+		if asked.Add(1)%2 == 0 {
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer server.Close()
+	o := start(t, Spec{Name: "browse", URL: server.URL, Rate: 50, Until: 400 * time.Millisecond}).end()
+	assert.Equal(t, map[string]int{"200": 10, "connection closed": 10}, reasons(o.results))
+	assert.Equal(t, int64(20), asked.Load(), "each request reached the server once")
+}
+
+func TestTimeoutAndLongAnswers(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/hang":
+			<-r.Context().Done()
+		case "/large":
+			_, _ = w.Write(make([]byte, maxBody+1))
+		case "/cut":
+			w.Header().Set("Content-Length", "10")
+			_, _ = io.WriteString(w, "half")
+		}
+	}))
+	defer server.Close()
+	for path, want := range map[string]string{"/hang": "timeout", "/large": errLarge.Error(), "/cut": "connection closed"} {
+		o := start(t, Spec{Name: "browse", URL: server.URL + path, Rate: 50, Until: 100 * time.Millisecond, Timeout: 200 * time.Millisecond}).end()
+		assert.Equal(t, map[string]int{want: 5}, reasons(o.results), path)
+	}
+}
+
+func TestOverTheCapIsSkippedNotDelayed(t *testing.T) {
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer server.Close()
+	g := start(t, Spec{Name: "browse", URL: server.URL, Rate: 200, Until: 500 * time.Millisecond, MaxInFlight: 10})
+	time.Sleep(300 * time.Millisecond)
+	close(release)
+	o := g.end()
+	count := reasons(o.results)
+	assert.Equal(t, uint64(100), o.summary.Planned)
+	assert.Greater(t, count["skipped"], 30)
+	assert.Greater(t, count["200"], 10+20, "sending goes on once answers come")
+	assert.Equal(t, 100, count["200"]+count["skipped"])
+	assert.Less(t, o.summary.LagP99, 200*time.Millisecond)
+}
+
+func TestDueTimes(t *testing.T) {
+	s := Spec{Rate: 3, From: time.Second, Until: 2 * time.Second}
+	assert.Equal(t, uint64(3), s.planned())
+	assert.Equal(t, time.Second+333333333, s.due(1))
+	assert.Equal(t, 2*time.Second, s.due(3))
+	s = Spec{Rate: 200, Until: 30 * time.Second}
+	assert.Equal(t, uint64(6000), s.planned())
+	assert.Equal(t, 5*time.Millisecond, s.due(1))
+	s = Spec{Rate: 0.1, Until: time.Second}
+	assert.Equal(t, uint64(1), s.planned())
+	s = Spec{Rate: 7, Until: 1000000 * time.Hour}
+	assert.Equal(t, 1000000*time.Hour, s.due(s.planned()))
+}
+
+func TestBadSpecs(t *testing.T) {
+	cases := map[string]string{
+		``:        "first line of input",
+		`{"name"`: "first line of input",
+		`{"x":1}`: "unknown field",
+		`{"url":"ftp://x","rate":-1,"timeout":-1,"maxInFlight":-1,"nameserver":"x","method":"G T","name":"a\nb"}`: "",
+	}
+	for text, want := range cases {
+		err := Main(t.Context(), bytes.NewReader([]byte(text+"\n")), io.Discard)
+		require.Error(t, err, text)
+		assert.Contains(t, err.Error(), want)
+		if want == "" {
+			for _, part := range []string{"url", "rate", "until", "timeout", "maxInFlight", "nameserver", "method", "name"} {
+				assert.Contains(t, err.Error(), part)
+			}
+		}
+	}
+}
