@@ -141,6 +141,9 @@ func dnsDeployment(meta metav1.ObjectMeta) *appsv1.Deployment {
 					Tolerations: []corev1.Toleration{
 						{Key: "CriticalAddonsOnly", Operator: corev1.TolerationOpExists},
 						{Key: controlPlaneRole, Effect: corev1.TaintEffectNoSchedule},
+						// Every node has this taint until the controller manager
+						// has seen it Ready; DNS need not wait for that.
+						{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule},
 					},
 					Containers: []corev1.Container{{
 						Name:            "coredns",

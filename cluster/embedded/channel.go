@@ -57,7 +57,7 @@ type nodeSetup struct {
 	// SaveTo and SaveTemp are the names, in the folder bound at saveDir, of the
 	// prepared state that this start saves; empty when it saves none.
 	SaveTo, SaveTemp string
-	APIServer   string
+	APIServer        string
 }
 
 // eventWriter writes events as lines. Writers in several processes may share a

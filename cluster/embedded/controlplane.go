@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -19,21 +20,13 @@ const (
 	etcdData    = "/var/lib/etcd/data"
 )
 
-// The hooks of the API server whose work is in the prepared state already.
-// rbac/bootstrap-roles always takes a second, even with nothing to do, because
-// it polls and waits first.
-const (
-	readyPath         = "/readyz"
-	readyPathPrepared = "/readyz?exclude=poststarthook/rbac/bootstrap-roles&exclude=poststarthook/scheduling/bootstrap-system-priority-classes"
-)
+// preparedVariable tells our build of the API server that its first writes are
+// in etcd already (components/recipes/kubernetes/apiserver.go).
+const preparedVariable = "SQUALL_PREPARED_STATE=1"
 
-// startControlPlane starts etcd, the API server, and all that needs it, in that
-// order: a client that starts before its server falls into a back-off that
-// costs more than waiting.
-func (m *machine) startControlPlane(ctx context.Context) error {
-	ready := readyPath
+// startEtcd starts etcd, from prepared state where there is one.
+func (m *machine) startEtcd() error {
 	if m.Prepared {
-		ready = readyPathPrepared
 		if err := copyTree(filepath.Join(preparedDir, preparedEtcd), etcdData, nil); err != nil {
 			return fmt.Errorf("copying the prepared state: %w", err)
 		}
@@ -46,49 +39,53 @@ func (m *machine) startControlPlane(ctx context.Context) error {
 		// The data lives on a tmpfs: there is nothing to sync to.
 		"--unsafe-no-fsync",
 	}})
+	return nil
+}
+
+// startControlPlane starts the API server and the controller manager, each when
+// what it needs answers: a client that starts before its server falls into a
+// back-off that costs more than waiting. The API server waits for etcd, whose
+// first absence alone would cost it a second.
+func (m *machine) startControlPlane(ctx context.Context) error {
 	if err := waitListening(ctx, "tcp4", etcdAddress); err != nil {
 		return err
 	}
-	m.programs.keep(program{Name: "kube-apiserver", Args: m.apiServerArgs()})
+	server := program{Name: "kube-apiserver", Args: m.apiServerArgs()}
+	if m.Prepared {
+		server.Env = []string{preparedVariable}
+	}
+	m.programs.keep(server)
 	client, err := m.adminClient()
 	if err != nil {
 		return err
 	}
-	if err := waitOK(ctx, client, ready); err != nil {
+	if err := waitOK(ctx, client, "/readyz"); err != nil {
 		return err
 	}
 	if !m.Prepared {
-		if err := m.firstStart(ctx, client); err != nil {
+		if err := applyAddons(ctx, client); err != nil {
 			return err
 		}
 	}
 	m.programs.keep(program{Name: "kube-controller-manager", Args: m.controllerManagerArgs()})
-	m.programs.keep(program{Name: "kube-scheduler", Args: append(m.componentArgs("scheduler"),
-		"--leader-elect=false", "--bind-address=127.0.0.1")})
+	if !m.Prepared && m.SaveTemp != "" {
+		return m.snapshot(ctx, client)
+	}
 	return nil
 }
 
-// firstStart writes what every cluster has and, when there is a place for it,
-// saves it so that later starts find it there.
-func (m *machine) firstStart(ctx context.Context, client *rest.RESTClient) error {
-	if err := applyAddons(ctx, client); err != nil {
+// startScheduler starts the scheduler once this node is registered. It would
+// find no node for CoreDNS before, and not try again for a second.
+func (m *machine) startScheduler(ctx context.Context) error {
+	client, err := m.adminClient()
+	if err != nil {
 		return err
 	}
-	if m.SaveTemp == "" {
-		return nil
+	if err := waitExists(ctx, client, "/api/v1/nodes", m.Node.Name); err != nil {
+		return err
 	}
-	const snapshot = "/var/lib/etcd/first.db"
-	if err := m.programs.run(program{Name: "etcdctl", Args: []string{
-		"--endpoints=http://" + etcdAddress, "snapshot", "save", snapshot}}); err != nil {
-		return fmt.Errorf("taking a snapshot of etcd: %w", err)
-	}
-	// Nobody waits for the rest: should it fail or be cut off, the next start
-	// is a first one again.
-	go func() {
-		if err := m.save(snapshot); err != nil {
-			m.send(event{What: whatExited, Program: "save", Status: err.Error()})
-		}
-	}()
+	m.programs.keep(program{Name: "kube-scheduler", Args: append(m.componentArgs("scheduler"),
+		"--leader-elect=false", "--bind-address=127.0.0.1")})
 	return nil
 }
 
@@ -120,6 +117,33 @@ func (m *machine) adminClient() (*rest.RESTClient, error) {
 	}
 	cfg.QPS, cfg.Burst = 1000, 1000
 	return newRESTClient(cfg)
+}
+
+// waitExists waits until an object of that name exists in a collection; any
+// object, when the name is empty.
+func waitExists(ctx context.Context, client *rest.RESTClient, collection, name string) error {
+	request := client.Get().AbsPath(collection).Param("watch", "true")
+	if name != "" {
+		request = request.Param("fieldSelector", "metadata.name="+name)
+	}
+	w, err := request.Watch(ctx)
+	if err != nil {
+		return fmt.Errorf("watching %s: %w", collection, err)
+	}
+	defer w.Stop()
+	for {
+		select {
+		case e, open := <-w.ResultChan():
+			if !open {
+				return fmt.Errorf("watching %s for %q: the API server ended the watch", collection, name)
+			}
+			if e.Type == watch.Added {
+				return nil
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("there is no %q in %s: %w", name, collection, context.Cause(ctx))
+		}
+	}
 }
 
 // apiServerArgs are the API server's flags: those that kubeadm gives, and

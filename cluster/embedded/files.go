@@ -112,10 +112,10 @@ func (m *machine) kubeletYAML() string {
 		taint = "registerWithTaints: [{key: node-role.kubernetes.io/control-plane, effect: NoSchedule}]\n"
 	}
 	return strings.NewReplacer(
-		"PKI", pkiDir, "NODE", m.Node.Name, "SOCKET", containerdSocket, "DNS", dnsServiceIP, "RESOLV", resolvConf,
+		"$PKI", pkiDir, "$NODE", m.Node.Name, "$SOCKET", containerdSocket, "$DNS", dnsServiceIP, "$RESOLV", resolvConf,
 	).Replace(`apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-containerRuntimeEndpoint: unix://SOCKET
+containerRuntimeEndpoint: unix://$SOCKET
 cgroupDriver: cgroupfs
 cgroupRoot: /
 failCgroupV1: false
@@ -123,13 +123,13 @@ failSwapOn: false
 authentication:
   anonymous: {enabled: false}
   webhook: {enabled: true}
-  x509: {clientCAFile: PKI/ca.crt}
+  x509: {clientCAFile: $PKI/ca.crt}
 authorization: {mode: Webhook}
-tlsCertFile: PKI/kubelet-server-NODE.crt
-tlsPrivateKeyFile: PKI/kubelet-server-NODE.key
+tlsCertFile: $PKI/kubelet-server-$NODE.crt
+tlsPrivateKeyFile: $PKI/kubelet-server-$NODE.key
 clusterDomain: cluster.local
-clusterDNS: [DNS]
-resolvConf: RESOLV
+clusterDNS: [$DNS]
+resolvConf: $RESOLV
 # The nodes share the host's disk: its fill says nothing about a node.
 imageGCHighThresholdPercent: 100
 evictionHard: {nodefs.available: "0%", imagefs.available: "0%", nodefs.inodesFree: "0%", imagefs.inodesFree: "0%"}

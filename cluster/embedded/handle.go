@@ -130,8 +130,8 @@ func (h *handle) Exec(ctx context.Context, run cluster.Exec) error {
 	ended := make(chan error, 1)
 	started := make(chan int, 1)
 	go func() {
-		// This thread changes namespaces and is the child's parent: the child
-		// is killed when it goes. It is never given back to other goroutines.
+		// This thread changes namespaces, so it is never given back to other
+		// goroutines: it ends with this one.
 		runtime.LockOSThread()
 		child, err := forkInto(pid, run.Argv, pipes.theirs)
 		if err != nil {
@@ -189,7 +189,9 @@ func forkInto(pid int, argv []string, files []uintptr) (int, error) {
 	child, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 		Env:   os.Environ(),
 		Files: files,
-		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true},
+		// No Pdeathsig: its check for a parent that is dead already cannot see
+		// a parent in another PID namespace. The program dies with the node.
+		Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
 		return 0, fmt.Errorf("starting it: %w", err)

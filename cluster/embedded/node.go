@@ -56,20 +56,25 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 		return err
 	}
 	m.programs = newPrograms(m.send)
+	if m.Node.ControlPlane {
+		if err := m.startEtcd(); err != nil {
+			return err
+		}
+	}
 	if err := mountImages(); err != nil {
 		return err
 	}
 	m.programs.keep(program{Name: "containerd", Args: []string{"--config", containerdConfig}})
-	if err := waitListening(ctx, "unix", containerdSocket); err != nil {
-		return err
-	}
-	m.send(event{What: whatContainerd})
 	if m.Node.ControlPlane {
 		if err := m.startControlPlane(ctx); err != nil {
 			return err
 		}
 		m.send(event{What: whatAPI})
 	}
+	if err := waitListening(ctx, "unix", containerdSocket); err != nil {
+		return err
+	}
+	m.send(event{What: whatContainerd})
 	select {
 	case <-join:
 	case <-ctx.Done():
@@ -81,6 +86,11 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 	}})
 	m.programs.keep(program{Name: "kube-proxy", Args: []string{"--config=" + proxyConfig}})
 	m.send(event{What: whatStarted})
+	if m.Node.ControlPlane {
+		if err := m.startScheduler(ctx); err != nil {
+			return err
+		}
+	}
 	if err := m.waitDNS(ctx); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 type program struct {
 	Name string
 	Args []string
+	Env  []string // besides the node's own
 }
 
 // programs keeps the programs of a node running, as systemd would with
@@ -85,7 +86,7 @@ func (ps *programs) start(p program) (int, <-chan syscall.WaitStatus, error) {
 	defer log.Close()
 	return ps.reaper.start(filepath.Join(componentsDir, "bin", p.Name), append([]string{p.Name}, p.Args...),
 		&syscall.ProcAttr{
-			Env:   os.Environ(),
+			Env:   append(p.Env, os.Environ()...),
 			Files: []uintptr{0, log.Fd(), log.Fd()},
 			Sys:   &syscall.SysProcAttr{Setsid: true},
 		})
