@@ -84,7 +84,11 @@ type Cluster interface {
 // Exec is a program to run on the client host.
 type Exec struct {
 	// Argv is the program's path, as the host sees it, and its arguments.
-	Argv           []string
-	Stdin          io.Reader
+	Argv []string
+	// Stdin is copied to the program; it sees the end of its input when Stdin
+	// ends, at once when Stdin is nil.
+	Stdin io.Reader
+	// Stdout and Stderr take what it writes, each from a goroutine of its own,
+	// so they must not be the same writer; nil drops it.
 	Stdout, Stderr io.Writer
 }

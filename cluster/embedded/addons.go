@@ -1,3 +1,5 @@
+//go:build linux
+
 package embedded
 
 import (
@@ -77,7 +79,6 @@ const corefile = `.:53 {
     }
     prometheus :9153
     cache 30
-    loop
     reload
     loadbalance
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package embedded makes real Kubernetes clusters out of namespaces: no Docker,
 // no virtual machine, no image registry. It needs Linux and root.
 //
@@ -34,6 +36,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"squall/cluster"
@@ -104,6 +107,11 @@ func (p *Provider) check(spec cluster.Spec) error {
 	}
 	if spec.NodeCPU.Sign() < 0 || spec.NodeMemory.Sign() < 0 {
 		errs = append(errs, errors.New("a node's size cannot be negative"))
+	}
+	if cores := int64(runtime.NumCPU()); spec.NodeCPU.Value() > cores {
+		// A kubelet gives its pods' groups all of the node's processors by
+		// number, and the kernel refuses numbers that do not exist.
+		errs = append(errs, fmt.Errorf("nodes of %s processors asked for: this host has %d, and a node cannot have more", spec.NodeCPU.String(), cores))
 	}
 	errs = append(errs, p.checkHost()...)
 	return errors.Join(errs...)

@@ -1,3 +1,5 @@
+//go:build linux
+
 package embedded
 
 import (
@@ -25,7 +27,7 @@ const (
 	preparedEtcd = "etcd"     // in the folder: etcd's data
 	preparedPKI  = "pki.json" // in the folder: the keys
 	// preparedEdition changes when what the first start writes changes.
-	preparedEdition = "2"
+	preparedEdition = "3"
 	savedSuffix     = ".saving"
 )
 

@@ -1,0 +1,72 @@
+//go:build !linux
+
+// Package embedded makes real Kubernetes clusters out of Linux namespaces. On
+// this operating system there are none, and it refuses with a reason.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"squall/cluster"
+)
+
+// Name is this provider's name in scenarios, reports and on the command line.
+const Name = "embedded"
+
+// MaxWorkers is the largest number of workers.
+const MaxWorkers = 3
+
+// Provider refuses to make clusters on this operating system.
+type Provider struct{}
+
+var _ cluster.Provider = (*Provider)(nil)
+
+// New returns a provider that refuses.
+func New(string) *Provider { return &Provider{} }
+
+// Create refuses. See [cluster.Provider].
+func (*Provider) Create(context.Context, cluster.Spec, func(string)) (cluster.Cluster, error) {
+	return nil, refusal()
+}
+
+// Find finds nothing: there are no embedded clusters here.
+func (*Provider) Find(_ context.Context, name string) (cluster.Cluster, error) {
+	return nil, fmt.Errorf("no embedded cluster named %q is up: %w: %w", name, refusal(), cluster.ErrNotFound)
+}
+
+// List returns no clusters.
+func (*Provider) List(context.Context) ([]cluster.Info, error) { return nil, nil }
+
+// Remove succeeds: there is nothing to remove.
+func (*Provider) Remove(context.Context, string) error { return nil }
+
+// Sweep succeeds: there is nothing to sweep.
+func (*Provider) Sweep(context.Context) error { return nil }
+
+// Leftovers returns nothing.
+func (*Provider) Leftovers() ([]string, error) { return nil, nil }
+
+// Main runs no part of a cluster.
+func Main([]string) (code int, handled bool) { return 0, false }
+
+// Fact is one thing that embedded clusters need of the host.
+type Fact struct {
+	What string // what is needed
+	OK   bool
+	Way  string // how to get it when it is not there
+}
+
+// Facts says what embedded clusters need and that this host does not have it.
+func Facts() []Fact {
+	return []Fact{{What: "Linux", Way: refusal().Error()}}
+}
+
+// PackagesLine is the command that installs what is needed on Debian.
+func PackagesLine() string { return "" }
+
+func refusal() error {
+	return errors.New("embedded clusters need Linux, this is " + runtime.GOOS + "; run squall in a Linux virtual machine")
+}
