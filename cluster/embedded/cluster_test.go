@@ -36,6 +36,13 @@ func TestMain(m *testing.M) {
 		os.Exit(getAs(os.Args[1:]))
 	case "owner":
 		os.Exit(ownAs(os.Args[1]))
+	case "leaver":
+		_, err := provider().Create(context.Background(), detachedSpec(os.Args[1]), nil)
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
@@ -81,6 +88,12 @@ func provider() *Provider {
 
 func smallSpec(name string) cluster.Spec {
 	return cluster.Spec{Name: name, Workers: 1, NodeCPU: resource.MustParse("1"), NodeMemory: resource.MustParse("2Gi")}
+}
+
+func detachedSpec(name string) cluster.Spec {
+	s := smallSpec(name)
+	s.Detached = true
+	return s
 }
 
 // testCluster is a cluster with three workers and a way to call kubectl.

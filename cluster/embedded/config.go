@@ -78,13 +78,3 @@ func workerName(i int) string { return fmt.Sprintf("worker-%d", i) }
 func (c config) apiServer() string {
 	return fmt.Sprintf("https://%s:%d", c.Nodes[0].address(), apiPort)
 }
-
-// node returns the configuration of one node.
-func (c config) node(name string) (nodeConfig, bool) {
-	for _, n := range c.Nodes {
-		if n.Name == name {
-			return n, true
-		}
-	}
-	return nodeConfig{}, false
-}

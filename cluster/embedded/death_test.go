@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"squall/cluster"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -166,6 +168,30 @@ func TestDeath(t *testing.T) {
 	linksAfter, err := os.ReadDir("/sys/class/net")
 	require.NoError(t, err)
 	assert.Len(t, linksAfter, len(links))
+}
+
+func TestADetachedClusterOutlivesItsMaker(t *testing.T) {
+	const name = "stays"
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	maker := exec.Command(exe, name)
+	maker.Env = append(os.Environ(), "SQUALL_TEST_AS=leaver")
+	out, err := maker.CombinedOutput()
+	require.NoError(t, err, string(out))
+	p := provider()
+	t.Cleanup(func() { require.NoError(t, p.Remove(context.Background(), name)) })
+	c, err := p.Find(t.Context(), name)
+	require.NoError(t, err)
+	config, err := c.Kubeconfig()
+	require.NoError(t, err)
+	require.NoError(t, cluster.WaitNodesReady(t.Context(), config, []string{"control-plane-1", "worker-1"}))
+	require.NoError(t, p.Remove(t.Context(), name))
+	assert.Empty(t, leftOf(name))
+	select {
+	case <-c.Done():
+	case <-time.After(goneWithin):
+		t.Fatal("Done is not closed")
+	}
 }
 
 func TestACancelledBringUpLeavesNothing(t *testing.T) {

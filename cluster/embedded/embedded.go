@@ -163,6 +163,9 @@ func (p *Provider) List(ctx context.Context) ([]cluster.Info, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("listing clusters, which belong to root: %w; run the same command with sudo", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing clusters: %w", err)
 	}

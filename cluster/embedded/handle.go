@@ -6,13 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 
 	"squall/cluster"
@@ -129,38 +126,12 @@ func (h *handle) Exec(ctx context.Context, run cluster.Exec) error {
 		return err
 	}
 	defer pipes.close()
-	ended := make(chan error, 1)
-	started := make(chan int, 1)
-	go func() {
-		// This thread changes namespaces, so it is never given back to other
-		// goroutines: it ends with this one.
-		runtime.LockOSThread()
-		child, err := forkInto(pid, run.Argv, pipes.theirs)
-		if err != nil {
-			started <- 0
-			ended <- err
-			return
-		}
-		started <- child
-		var status syscall.WaitStatus
-		for {
-			if _, err = syscall.Wait4(child, &status, 0, nil); !errors.Is(err, syscall.EINTR) {
-				break
-			}
-		}
-		if err == nil && status != 0 {
-			err = errors.New(describeStatus(status))
-		}
-		ended <- err
-	}()
-	child := <-started
+	child, ended := onThread(func() (int, error) { return forkInto(pid, run.Argv, pipes.theirs) })
 	pipes.start()
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		if child > 0 {
-			_ = syscall.Kill(child, syscall.SIGKILL)
-		}
+		killChild(child)
 		<-ended
 		err = context.Cause(ctx)
 	}
@@ -224,70 +195,4 @@ func nodePID(supervisor int, node string) (int, error) {
 		}
 	}
 	return 0, fmt.Errorf("the node %s is not running", node)
-}
-
-// pipes connect a program's standard streams to readers and writers.
-type pipes struct {
-	run    cluster.Exec
-	theirs []uintptr
-	files  []*os.File // the child's ends
-	stdin  *os.File
-	out    [2]*os.File
-	copies sync.WaitGroup
-}
-
-func newPipes(run cluster.Exec) (*pipes, error) {
-	p := &pipes{run: run}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	p.files, p.stdin = append(p.files, r), w
-	for i := range p.out {
-		r, w, err := os.Pipe()
-		if err != nil {
-			p.close()
-			return nil, err
-		}
-		p.files, p.out[i] = append(p.files, w), r
-	}
-	for _, f := range p.files {
-		p.theirs = append(p.theirs, f.Fd())
-	}
-	return p, nil
-}
-
-// start lets go of the child's ends and copies.
-func (p *pipes) start() {
-	for _, f := range p.files {
-		f.Close()
-	}
-	p.files = nil
-	go func() {
-		if p.run.Stdin != nil {
-			_, _ = io.Copy(p.stdin, p.run.Stdin)
-		}
-		p.stdin.Close()
-	}()
-	for i, w := range []io.Writer{p.run.Stdout, p.run.Stderr} {
-		if w == nil {
-			w = io.Discard
-		}
-		p.copies.Add(1)
-		go func() {
-			defer p.copies.Done()
-			_, _ = io.Copy(w, p.out[i])
-		}()
-	}
-}
-
-// drain waits until everything that was written has been copied.
-func (p *pipes) drain() { p.copies.Wait() }
-
-func (p *pipes) close() {
-	for _, f := range append(p.files, p.stdin, p.out[0], p.out[1]) {
-		if f != nil {
-			f.Close()
-		}
-	}
 }

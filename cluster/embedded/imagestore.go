@@ -6,21 +6,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sort"
 	"strings"
 	"syscall"
-	"time"
 
 	"squall/cluster/components"
 	"squall/workloads/image"
-
-	"golang.org/x/sys/unix"
 )
 
 // An image store is a containerd root folder in the cache into which a set of
@@ -125,13 +119,8 @@ func unpack(ctx context.Context, o unpackOrder) error {
 		return err
 	}
 	defer null.Close()
-	failed := make(chan error, 1)
-	started := make(chan int, 1)
-	go func() {
-		// The process dies with the thread that made it.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		pid, err := syscall.ForkExec("/proc/self/exe", []string{imagesName}, &syscall.ProcAttr{
+	pid, ended := onThread(func() (int, error) {
+		return syscall.ForkExec("/proc/self/exe", []string{imagesName}, &syscall.ProcAttr{
 			Env:   partEnvironment(),
 			Files: []uintptr{null.Fd(), out.Fd(), out.Fd(), configRead.Fd()},
 			Sys: &syscall.SysProcAttr{
@@ -139,112 +128,19 @@ func unpack(ctx context.Context, o unpackOrder) error {
 				Pdeathsig:  syscall.SIGKILL,
 			},
 		})
-		if err != nil {
-			started <- 0
-			failed <- err
-			return
-		}
-		started <- pid
-		var status syscall.WaitStatus
-		for {
-			if _, err = syscall.Wait4(pid, &status, 0, nil); !errors.Is(err, syscall.EINTR) {
-				break
-			}
-		}
-		if err == nil && status != 0 {
-			err = errors.New(describeStatus(status))
-		}
-		failed <- err
-	}()
-	pid := <-started
-	if pid > 0 {
-		if err := writeConfig(configWrite, o); err != nil {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
+	})
+	if err := writeConfig(configWrite, o); err != nil {
+		killChild(pid)
 	}
 	select {
-	case err = <-failed:
+	case err = <-ended:
 	case <-ctx.Done():
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-		<-failed
+		killChild(pid)
+		<-ended
 		return context.Cause(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, tail(out.Name(), maxTail))
 	}
 	return nil
-}
-
-// unpackImages is PID 1 of the unpacking process.
-func unpackImages([]string) error {
-	var o unpackOrder
-	if err := readConfig(&o); err != nil {
-		return err
-	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("leaving the host's mounts: %w", err)
-	}
-	for target, kind := range map[string]string{"/run": "tmpfs", "/proc": "proc"} {
-		if err := mount("squall", target, kind, 0, ""); err != nil {
-			return err
-		}
-	}
-	if err := os.MkdirAll(o.Root, 0o700); err != nil {
-		return err
-	}
-	const socket = "/run/containerd.sock"
-	const file = "/run/containerd.toml"
-	toml := fmt.Sprintf(`version = 3
-root = %q
-state = "/run/containerd"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.nri.v1.nri", "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
-[grpc]
-  address = %q
-`, o.Root, socket)
-	if err := os.WriteFile(file, []byte(toml), 0o600); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	r := newReaper()
-	start := func(name string, args ...string) (<-chan syscall.WaitStatus, int, error) {
-		pid, ended, err := r.start(filepath.Join(o.Components, "bin", name), append([]string{name}, args...),
-			&syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}})
-		return ended, pid, err
-	}
-	daemon, pid, err := start("containerd", "--config", file, "--log-level", "warn")
-	if err != nil {
-		return err
-	}
-	if err := waitListening(ctx, "unix", socket); err != nil {
-		return err
-	}
-	for _, archive := range o.Archives {
-		ended, _, err := start("ctr", "--address", socket, "--namespace", "k8s.io", "images", "import", archive)
-		if err != nil {
-			return err
-		}
-		if status := <-ended; status != 0 {
-			return fmt.Errorf("importing %s: %s", archive, describeStatus(status))
-		}
-	}
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-		return fmt.Errorf("stopping containerd: %w", err)
-	}
-	<-daemon
-	return dropLayers(o.Root)
-}
-
-// dropLayers removes the compressed layers: they are unpacked already.
-func dropLayers(root string) error {
-	return filepath.WalkDir(filepath.Join(root, "io.containerd.content.v1.content", "blobs"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil || info.Size() <= largestBlob {
-			return err
-		}
-		return os.Remove(path)
-	})
 }

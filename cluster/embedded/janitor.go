@@ -97,7 +97,8 @@ func tend(cfg config, events *eventWriter) error {
 	} else {
 		events.send(event{What: whatLaunched})
 	}
-	return errors.Join(err, await(pid, &s, cfg.Folder, stop))
+	await(pid, &s, cfg.Folder, stop)
+	return err
 }
 
 // claim makes the state folder and takes its lock for as long as this process
@@ -141,21 +142,17 @@ func writeKubeconfig(cfg config, info cluster.Info) error {
 
 // await returns when the supervisor has ended, which it makes happen when it is
 // told to stop or when the creator is gone.
-func await(pid int, s *state, folder string, stop <-chan os.Signal) error {
-	exited := make(chan error, 1)
+func await(pid int, s *state, folder string, stop <-chan os.Signal) {
+	exited := make(chan struct{})
 	go func() {
-		var status syscall.WaitStatus
-		_, err := syscall.Wait4(pid, &status, 0, nil)
-		for errors.Is(err, syscall.EINTR) {
-			_, err = syscall.Wait4(pid, &status, 0, nil)
-		}
-		exited <- err
+		_ = waitChild(pid) // it is always killed
+		close(exited)
 	}()
 	owner := watchOwner()
 	for {
 		select {
-		case err := <-exited:
-			return err
+		case <-exited:
+			return
 		case <-stop:
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 			stop = nil

@@ -119,8 +119,12 @@ func takeLock(path string) (*os.File, error) {
 // lockRun takes the lock that is held while a state folder comes into being and
 // while folders of the dead are removed, waiting for it until ctx ends.
 func lockRun(ctx context.Context, run string) (unlock func(), err error) {
-	if err := os.MkdirAll(run, 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder for running clusters: %w", err)
+	err = os.MkdirAll(run, 0o700)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("embedded clusters belong to root: %w; run the same command with sudo", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("making the folder %s: %w", run, err)
 	}
 	for {
 		f, err := takeLock(filepath.Join(run, lockFile))

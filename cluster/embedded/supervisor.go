@@ -43,14 +43,13 @@ func supervisor([]string) error {
 		hs:     sc.Hierarchies,
 		events: &eventWriter{file: os.NewFile(fdEvents, "events")},
 	}
-	if err := h.run(); err != nil {
-		h.events.send(event{What: whatFailed, Status: err.Error()})
-		return err
-	}
-	return nil
+	err := h.run()
+	h.events.send(event{What: whatFailed, Status: err.Error()})
+	return err
 }
 
 // run brings the machine and its nodes up and stays until the janitor is gone.
+// It always returns an error.
 func (h *host) run() error {
 	if err := mountRoot(h.cfg); err != nil {
 		return err

@@ -1,0 +1,52 @@
+//go:build linux
+
+package embedded
+
+import (
+	"errors"
+	"runtime"
+	"syscall"
+)
+
+// onThread starts a process from a thread of its own and waits for it there.
+// The thread may change namespaces, and a process with a parent-death signal
+// has a parent that lives as long as it: the thread is never given back to other
+// goroutines. It returns the pid, 0 when the start failed, and a channel that
+// gets the outcome once.
+func onThread(start func() (int, error)) (int, <-chan error) {
+	started := make(chan int, 1)
+	ended := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		pid, err := start()
+		started <- pid
+		if err == nil {
+			err = waitChild(pid)
+		}
+		ended <- err
+	}()
+	return <-started, ended
+}
+
+// waitChild waits for a child; any end but exit status 0 is an error.
+func waitChild(pid int) error {
+	var status syscall.WaitStatus
+	for {
+		_, err := syscall.Wait4(pid, &status, 0, nil)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err == nil && status != 0 {
+			return errors.New(describeStatus(status))
+		}
+		return err
+	}
+}
+
+// killChild kills a child that was started, and does nothing for one that was
+// not.
+func killChild(pid int) {
+	if pid > 0 {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
