@@ -85,6 +85,10 @@ type Cluster interface {
 type Exec struct {
 	// Argv is the program's path, as the host sees it, and its arguments.
 	Argv []string
+	// Urgent asks for the processor before everything else on the host, where
+	// the host grants it: a program that keeps time must not wait behind the
+	// cluster that it measures.
+	Urgent bool
 	// Stdin is copied to the program; it sees the end of its input when Stdin
 	// ends, at once when Stdin is nil.
 	Stdin io.Reader

@@ -126,7 +126,12 @@ func (h *handle) Exec(ctx context.Context, run cluster.Exec) error {
 		return err
 	}
 	defer pipes.close()
-	child, ended := onThread(func() (int, error) { return forkInto(pid, run.Argv, pipes.theirs) })
+	child, ended := onThread(func() (int, error) {
+		if run.Urgent {
+			beUrgent()
+		}
+		return forkInto(pid, run.Argv, pipes.theirs)
+	})
 	pipes.start()
 	select {
 	case err = <-ended:

@@ -21,8 +21,8 @@ import (
 func imports() []row {
 	return []row{
 		{"cmd/...", []string{"..."}, "wires the parts together and decides nothing"},
-		{"scenarios/run/...", []string{"scenarios", "scenarios/plan", "scenarios/oracle", "cluster", "workloads/...", "chaos", "reports"},
-			"is the one place where all parts meet; clusters come to it as an interface, so it knows no provider"},
+		{"scenarios/run/...", []string{"scenarios", "scenarios/plan", "scenarios/oracle", "scenarios/judge", "cluster", "workloads/...", "chaos", "reports"},
+			"is the one place where all parts meet; clusters come to it as an interface, so it knows no provider; it has its record judged before it returns"},
 		{"scenarios/suite/...", []string{"scenarios", "scenarios/plan", "scenarios/run", "scenarios/judge", "reports"},
 			"runs and judges many scenarios, through what runs and judges one"},
 		{"scenarios/judge/...", []string{"scenarios", "scenarios/plan", "scenarios/oracle", "reports", "workloads/history"},
@@ -48,6 +48,7 @@ func testImports() []row {
 		{"scenarios/...", []string{"scenarios/catalog", "chaos", "workloads", "workloads/shop"},
 			"parser, planner and judge are tried on the scenarios that ship, and on scenarios written in Go"},
 		{"scenarios/run/...", []string{"..."}, "the conductor is tried on a real cluster"},
+		{"scenarios/suite/...", []string{"..."}, "a suite is tried on real clusters"},
 	}
 }
 
@@ -65,6 +66,7 @@ func libraries() []row {
 		{"github.com/google/cel-go/...", []string{"scenarios/judge/..."}, "one package evaluates expectations"},
 		{"github.com/spf13/...", []string{"cmd/..."}, "flags are the command line's business"},
 		{"github.com/stretchr/...", nil, "assertions belong in tests"},
+		{"github.com/rogpeppe/...", nil, "scripts that type commands belong in tests"},
 		{"github.com/google/go-cmp/...", nil, "comparisons for people belong in tests"},
 		{"testing/...", nil, "suites for others return an error instead of taking a test handle"},
 	}

@@ -121,6 +121,9 @@ func (s *Spec) pod(workload, service string) corev1.PodSpec {
 func (s *Spec) container(service string) corev1.Container {
 	yes, no := true, false
 	args := []string{service}
+	if startup := s.Startup[service]; startup > 0 {
+		args = append(args, "-startup="+startup.String())
+	}
 	if !s.drains() {
 		args = append(args, "-drain=false")
 	}

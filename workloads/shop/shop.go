@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The services of the shop, which are also its roles.
@@ -21,6 +22,10 @@ const (
 // on the largest cluster there is.
 const maxReplicas = 50
 
+// maxStartup is the longest start-up. After three failed liveness probes, 5 s
+// apart, a kubelet would kill a pod that still prepares.
+const maxStartup = 10 * time.Second
+
 // Spec is what a scenario says about the shop.
 type Spec struct {
 	// Services are the roles that run, from [Services].
@@ -29,6 +34,9 @@ type Spec struct {
 	Replicas map[string]int `yaml:"replicas,omitempty"`
 	// Bare runs the services named as pods without a controller.
 	Bare []string `yaml:"bare,omitempty"`
+	// Startup is how long a pod of a service prepares before it listens, 0 to
+	// 10 s, default 0: what a real one spends on reading its data.
+	Startup map[string]time.Duration `yaml:"startup,omitempty"`
 	// Drain is whether a pod finishes its requests at SIGTERM; default on.
 	Drain *bool `yaml:"drain,omitempty"`
 }
@@ -79,7 +87,17 @@ func (s *Spec) Validate() []Finding {
 			found = append(found, Finding{Path: path, Value: fmt.Sprint(count), Problem: fmt.Sprintf("must be 1 to %d", maxReplicas)})
 		}
 	}
-	return append(found, checkNames("bare", s.Bare, s.Services, "is not among the services that run")...)
+	found = append(found, checkNames("bare", s.Bare, s.Services, "is not among the services that run")...)
+	for _, service := range slices.Sorted(maps.Keys(s.Startup)) {
+		path, startup := "startup."+service, s.Startup[service]
+		if !slices.Contains(s.Services, service) {
+			found = append(found, Finding{Path: path, Value: quote(service), Problem: "is not among the services that run", Allowed: s.Services})
+		}
+		if startup < 0 || startup > maxStartup {
+			found = append(found, Finding{Path: path, Value: startup.String(), Problem: fmt.Sprintf("must be 0s to %s", maxStartup)})
+		}
+	}
+	return found
 }
 
 // checkNames finds names that are not allowed and those given twice.

@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -29,6 +30,17 @@ func main() {
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// prepare stands for what a service does before it can serve, such as reading
+// its data. It reports whether it came to its end.
+func prepare(ctx context.Context, startup time.Duration) bool {
+	select {
+	case <-time.After(startup):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // run is the whole program: it serves until ctx ends and returns the exit code,
@@ -41,6 +53,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	log := slog.New(slog.NewJSONHandler(stdout, nil)).
 		With("role", s.Role, "instance", s.Instance, "version", s.Version)
+	if !prepare(ctx, s.Startup) {
+		log.Info("asked to end before it served")
+		return 0
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Listen)
 	if err != nil {
 		log.Error("cannot listen", "address", s.Listen, "error", err.Error())

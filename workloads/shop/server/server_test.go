@@ -218,6 +218,30 @@ func TestWithoutDrainItLeavesAtOnce(t *testing.T) {
 	require.Error(t, <-failed)
 }
 
+func TestItPreparesBeforeItListens(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int, 1)
+	began := time.Now()
+	go func() {
+		done <- run(ctx, []string{"catalog", "-listen", address, "-startup", "300ms"}, io.Discard, io.Discard)
+	}()
+	require.Eventually(t, func() bool {
+		answer, err := http.Get("http://" + address + "/readyz")
+		return err == nil && answer.Body.Close() == nil
+	}, 5*time.Second, 5*time.Millisecond)
+	assert.GreaterOrEqual(t, time.Since(began), 300*time.Millisecond)
+	cancel()
+	assert.Zero(t, <-done)
+
+	ctx, cancel = context.WithCancel(t.Context())
+	cancel()
+	assert.Zero(t, run(ctx, []string{"catalog", "-listen", address, "-startup", "1h"}, io.Discard, io.Discard), "asked to end while it prepares")
+}
+
 func TestMisuse(t *testing.T) {
 	for want, args := range map[string][]string{
 		"no role given": nil, "unknown role": {"checkout"}, "not defined": {"catalog", "-x"},

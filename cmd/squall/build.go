@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"squall/workloads/shop"
+
+	"github.com/spf13/cobra"
+)
+
+const buildHelp = `Compile what clusters are made of, ahead of time.
+
+Usage:
+  squall build components [FLAGS]
+`
+
+const buildComponentsHelp = `Compile Kubernetes, etcd, containerd, the CNI plugins, CoreDNS and the sample shop into the cache.
+
+Usage:
+  squall build components [FLAGS]
+
+Flags:
+  --verify   first read every byte of the cache and remove what is damaged
+
+Needs Go in PATH and, the first time, a Go module proxy; not root. What is in the
+cache is not built again. Runs build what is missing themselves; under sudo that
+would be into root's cache and needs Go in root's PATH, so build first as yourself
+and pass --cache to the run.
+
+Try it:
+  squall build components && sudo squall --cache ~/.cache/squall run pod-kill
+`
+
+func (c *cli) build() *cobra.Command {
+	cmd := &cobra.Command{Use: "build", Args: unknownVerb, RunE: needVerb}
+	written(cmd, "compile what clusters are made of", buildHelp)
+	cmd.AddCommand(c.buildComponents())
+	return cmd
+}
+
+func (c *cli) buildComponents() *cobra.Command {
+	var verify bool
+	cmd := &cobra.Command{
+		Use:               "components",
+		Args:              arguments(0, 0, "build components"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return c.buildAll(cmd, verify) },
+	}
+	written(cmd, "compile the components of clusters", buildComponentsHelp)
+	cmd.Flags().BoolVar(&verify, "verify", false, "read every byte of the cache first")
+	return cmd
+}
+
+func (c *cli) buildAll(cmd *cobra.Command, verify bool) error {
+	cache, err := c.cache()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	components, images := builders(cache, c.say)
+	if verify {
+		c.say("reading every byte of " + cache)
+		if err := components.Verify(cmd.Context()); err != nil {
+			return err
+		}
+		if err := images.Verify(cmd.Context()); err != nil {
+			return err
+		}
+	}
+	if _, err := components.Build(cmd.Context()); err != nil {
+		return noGo(err)
+	}
+	if _, err := images.FromProgram(cmd.Context(), shop.Program()); err != nil {
+		return noGo(err)
+	}
+	fmt.Fprintf(c.stdout, "all components are in %s (%.1f s)\n", cache, time.Since(began).Seconds())
+	return nil
+}
+
+// noGo adds the way out when there is no Go to build with.
+func noGo(err error) error {
+	if errors.Is(err, exec.ErrNotFound) {
+		return unfit(err, "install Go 1.26 or later and put it into PATH; sudo has a PATH of its own")
+	}
+	return err
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"squall/cluster"
+	"squall/cluster/embedded"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+const clusterUpHelp = `Make a cluster: real Kubernetes, one control-plane node and some workers. Needs root.
+
+Usage:
+  squall cluster up NAME [FLAGS]
+
+  NAME   letters, digits and dashes, at most 20; unique on this host
+
+Flags:
+  --workers N          worker nodes, 1 to 3; default 2
+  --node-cpu CPU       processors each worker has, such as 2 or 500m; default 2
+  --node-memory SIZE   memory each worker has, such as 2Gi; default 2Gi
+  --on embedded        what makes the cluster; there is no other yet
+
+The cluster stays until "squall cluster down NAME" or a reboot. Interrupted, or
+when it does not come up, all that was made is removed.
+
+Try it:
+  sudo squall cluster up demo --workers 3
+`
+
+// clusterAsked is what "squall cluster up" was asked for.
+type clusterAsked struct {
+	name, on, cpu, memory string
+	workers               int
+}
+
+func (c *cli) clusterUp() *cobra.Command {
+	var asked clusterAsked
+	cmd := &cobra.Command{
+		Use:               "up NAME",
+		Args:              arguments(1, 1, "cluster up NAME"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			asked.name = args[0]
+			return c.bringUp(cmd, asked)
+		},
+	}
+	written(cmd, "make a cluster", clusterUpHelp)
+	cmd.Flags().IntVar(&asked.workers, "workers", 2, "worker nodes")
+	cmd.Flags().StringVar(&asked.cpu, "node-cpu", "2", "processors each worker has")
+	cmd.Flags().StringVar(&asked.memory, "node-memory", "2Gi", "memory each worker has")
+	addProviderFlag(cmd, &asked.on)
+	return cmd
+}
+
+// spec turns what was asked into a spec, or says all that is wrong with it.
+func (a clusterAsked) spec() (cluster.Spec, error) {
+	spec := cluster.Spec{Name: a.name, Workers: a.workers, Detached: true}
+	errs := []error{cluster.CheckName(a.name), checkProvider(a.on)}
+	if a.workers < 1 || a.workers > embedded.MaxWorkers {
+		errs = append(errs, fmt.Errorf("--workers %d: an embedded cluster has 1 to %d", a.workers, embedded.MaxWorkers))
+	}
+	var err error
+	if spec.NodeCPU, err = resource.ParseQuantity(a.cpu); err != nil || spec.NodeCPU.Sign() <= 0 {
+		errs = append(errs, fmt.Errorf("--node-cpu %q is no number of processors, such as 2 or 500m", a.cpu))
+	}
+	if spec.NodeMemory, err = resource.ParseQuantity(a.memory); err != nil || spec.NodeMemory.Sign() <= 0 {
+		errs = append(errs, fmt.Errorf("--node-memory %q is no size, such as 2Gi or 512Mi", a.memory))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return spec, misuse(err, `"squall cluster up --help" shows the flags`)
+	}
+	return spec, nil
+}
+
+func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {
+	spec, err := asked.spec()
+	if err != nil {
+		return err
+	}
+	if err := checkHost(); err != nil {
+		return err
+	}
+	p, _, err := c.provider()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	up, err := p.Create(cmd.Context(), spec, c.say)
+	if errors.Is(err, cluster.ErrExists) {
+		return misuse(err)
+	}
+	if err != nil {
+		return err
+	}
+	return c.describeCluster(up.Info(), time.Since(began))
+}
+
+// describeCluster says what came up and how to use it.
+func (c *cli) describeCluster(info cluster.Info, took time.Duration) error {
+	fmt.Fprintf(c.stdout, "cluster %s is up after %.1f s: Kubernetes %s, API at %s\n\n", info.Name, took.Seconds(), info.Kubernetes, info.Server)
+	out := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
+	for _, n := range info.Nodes {
+		role := "worker"
+		if n.ControlPlane {
+			role = "control plane"
+		}
+		fmt.Fprintf(out, "  %s\t%s\t%s\n", n.Name, n.Address, role)
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c.stdout, `
+use it:
+  squall kubectl %[1]s -- get nodes
+  squall cluster kubeconfig %[1]s --write %[1]s.kubeconfig && export KUBECONFIG=$PWD/%[1]s.kubeconfig
+remove it:
+  squall cluster down %[1]s
+`, info.Name)
+	return err
+}
+
+// addProviderFlag adds --on.
+func addProviderFlag(cmd *cobra.Command, on *string) {
+	cmd.Flags().StringVar(on, "on", "auto", "what makes the cluster")
+	_ = cmd.RegisterFlagCompletionFunc("on", cobra.FixedCompletions([]string{embedded.Name, "auto"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// checkProvider refuses a provider that there is not.
+func checkProvider(on string) error {
+	switch on {
+	case embedded.Name, "auto":
+		return nil
+	case "kind":
+		return errors.New("--on kind: clusters by kind are not in this version; use --on embedded")
+	}
+	return fmt.Errorf("--on %q: there is no such provider; use --on embedded", on)
+}

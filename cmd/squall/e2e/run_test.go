@@ -1,0 +1,125 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"squall/reports"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// records are the folders of runs in a folder.
+func records(t *testing.T, folder string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(folder, "*", reports.FileRecord))
+	require.NoError(t, err)
+	for i := range found {
+		found[i] = filepath.Dir(found[i])
+	}
+	return found
+}
+
+// one is the only run in a folder, with its verdict.
+func one(t *testing.T, folder string) (string, reports.Verdict) {
+	t.Helper()
+	dirs := records(t, folder)
+	require.Len(t, dirs, 1)
+	v, err := reports.ReadVerdict(dirs[0])
+	require.NoError(t, err)
+	return dirs[0], v
+}
+
+func TestRunIsJudgedReportedAndJudgedAgain(t *testing.T) {
+	folder := t.TempDir()
+	runs, inJSON, inXML := filepath.Join(folder, "runs"), filepath.Join(folder, "v.json"), filepath.Join(folder, "v.xml")
+	stdout, _ := squall(t, 0, "run", "testdata/small.yaml", "--runs", runs, "--json", inJSON, "--junit", inXML)
+	assert.Contains(t, stdout, "✓ PASS  small\n")
+	dir, v := one(t, runs)
+	assert.Contains(t, stdout, "record: "+dir+"\n")
+	assert.Equal(t, reports.Pass, v.Outcome)
+
+	var said []reports.Verdict
+	text, err := os.ReadFile(inJSON)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &said))
+	assert.Equal(t, []reports.Verdict{v}, said)
+	text, err = os.ReadFile(inXML)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `<testsuite name="small"`)
+
+	// The cluster is gone; the record is enough.
+	before, err := os.ReadFile(filepath.Join(dir, reports.FileVerdict))
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(dir, reports.FileVerdict)))
+	stdout, _ = squall(t, 0, "judge", dir)
+	assert.Contains(t, stdout, "✓ PASS  small\n")
+	after, err := os.ReadFile(filepath.Join(dir, reports.FileVerdict))
+	require.NoError(t, err)
+	assert.Equal(t, string(before), string(after))
+	stdout, _ = squall(t, 1, "judge", dir, "--expect", `healed=event("kill").healed <= duration("1ms")`)
+	assert.Regexp(t, `event\("kill"\)\.healed = \d`, stdout)
+	stdout, _ = squall(t, 0, "report", dir)
+	assert.Contains(t, stdout, "✓ PASS  small\n")
+}
+
+func TestWithoutInjectionNothingPasses(t *testing.T) {
+	runs := filepath.Join(t.TempDir(), "runs")
+	stdout, _ := squall(t, 3, "run", "testdata/small.yaml", "--runs", runs, "--debug-no-inject")
+	assert.NotContains(t, stdout, "PASS")
+	_, v := one(t, runs)
+	assert.Equal(t, reports.Inconclusive, v.Outcome)
+}
+
+func TestInterruptedOnceARunJudgesAndLeaves(t *testing.T) {
+	for name, with := range map[string]syscall.Signal{"SIGINT": syscall.SIGINT, "SIGTERM": syscall.SIGTERM} {
+		t.Run(name, func(t *testing.T) {
+			runs := filepath.Join(t.TempDir(), "runs")
+			s := start(t, "run", "testdata/small.yaml", "--runs", runs)
+			s.until(t, "steady")
+			cluster := clusterOf(t, s)
+			s.signal(t, with)
+			assert.Equal(t, 3, s.code(t), s.said())
+			_, v := one(t, runs)
+			assert.Equal(t, reports.Inconclusive, v.Outcome)
+			assert.Contains(t, s.stdout.String(), "INCONCLUSIVE")
+			nothingLeft(t, cluster)
+		})
+	}
+}
+
+func TestInterruptedTwiceARunLeavesAtOnce(t *testing.T) {
+	s := start(t, "run", "testdata/small.yaml", "--runs", filepath.Join(t.TempDir(), "runs"))
+	s.until(t, "steady")
+	cluster := clusterOf(t, s)
+	s.signal(t, syscall.SIGINT)
+	s.until(t, "once more to leave at once")
+	s.signal(t, syscall.SIGINT)
+	began := time.Now()
+	assert.Equal(t, 3, s.code(t), s.said())
+	assert.Less(t, time.Since(began), 2*time.Second)
+	nothingLeft(t, cluster)
+}
+
+func TestKilledARunLeavesNothing(t *testing.T) {
+	for _, moment := range []string{"containerd listens", "deploy", "fault"} {
+		t.Run(moment, func(t *testing.T) {
+			runs := filepath.Join(t.TempDir(), "runs")
+			s := start(t, "run", "testdata/small.yaml", "--runs", runs)
+			s.until(t, moment)
+			cluster := clusterOf(t, s)
+			s.signal(t, syscall.SIGKILL)
+			s.code(t)
+			nothingLeft(t, cluster)
+			for _, dir := range records(t, runs) {
+				stdout, _ := squall(t, 3, "judge", dir)
+				assert.Contains(t, stdout, "INCONCLUSIVE", "what there is can be judged, and is no pass")
+			}
+		})
+	}
+}

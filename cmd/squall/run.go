@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"squall/reports"
+	"squall/scenarios/catalog"
+
+	"github.com/spf13/cobra"
+)
+
+const runHelp = `Run scenarios and their twins, each on a cluster of its own, and judge them. Needs root.
+
+Usage:
+  squall run [SCENARIO|FILE...] [FLAGS]
+
+  SCENARIO   a scenario that ships with Squall, such as pod-kill
+  FILE       the path of a scenario file, with a slash or .yaml in it
+             Without any, all that ship are run.
+
+Flags:
+  --seed N                the seed that choices are drawn from; default 1
+  --twins                 run the twins, which must break, too; this is the default
+  --no-twins              run the scenarios alone
+  --calm                  run the calm control instead: scenario and twins without
+                          faults; shows twins that their patch alone breaks
+  --runs DIR              keep records in DIR; default ./runs
+  --json FILE             write the verdicts to FILE as JSON
+  --junit FILE            write the verdicts to FILE as JUnit XML, for CI
+  --on-inconclusive WHAT  what a run that proves nothing comes to, instead of exit
+                          code 3: fail counts it as 1, ignore as 0, retry:N tries
+                          up to N times more, N from 1 to 10
+  --on embedded|auto      what makes the clusters; there is one way yet
+  --keep                  leave each cluster up, for a look at it; implies --no-twins
+  --debug-no-inject       do everything but inject the faults; never a pass
+
+Exit code: 0 all pass and all twins break as designed, 1 a promise is broken or a
+twin is not as designed, 2 misuse or an invalid scenario, 3 inconclusive, 4 Squall's
+own fault. Interrupted once, a run undoes its faults, judges what there is and
+leaves; twice, it leaves at once and the clusters remove themselves.
+
+Try it:
+  sudo squall run pod-kill
+  sudo squall run ./mine.yaml --seed 7 --junit squall.xml
+`
+
+// running is what "squall run" was asked for.
+type running struct {
+	seed              uint64
+	twins, noTwins    bool
+	calm              bool
+	runs, json, junit string
+	inconclusive, on  string
+	keep, noInject    bool
+}
+
+func (c *cli) run() *cobra.Command {
+	var r running
+	cmd := &cobra.Command{
+		Use:               "run [SCENARIO|FILE...]",
+		ValidArgsFunction: completeScenario,
+		RunE:              func(cmd *cobra.Command, args []string) error { return c.runAll(cmd.Context(), r, args) },
+	}
+	written(cmd, "run scenarios and judge them", runHelp)
+	flags := cmd.Flags()
+	flags.Uint64Var(&r.seed, "seed", 1, "seed that choices are drawn from")
+	flags.BoolVar(&r.twins, "twins", true, "run the twins too") // what happens anyway, to be written out in CI
+	flags.BoolVar(&r.noTwins, "no-twins", false, "run the scenarios alone")
+	flags.BoolVar(&r.calm, "calm", false, "run the calm control")
+	flags.StringVar(&r.runs, "runs", "runs", "folder to keep records in")
+	flags.StringVar(&r.json, "json", "", "file for the verdicts as JSON")
+	flags.StringVar(&r.junit, "junit", "", "file for the verdicts as JUnit XML")
+	flags.StringVar(&r.inconclusive, "on-inconclusive", "", "fail, ignore or retry:N")
+	flags.BoolVar(&r.keep, "keep", false, "leave the clusters up")
+	flags.BoolVar(&r.noInject, "debug-no-inject", false, "do not inject the faults")
+	addProviderFlag(cmd, &r.on)
+	_ = cmd.RegisterFlagCompletionFunc("on-inconclusive",
+		cobra.FixedCompletions([]string{"fail", "ignore", "retry:1"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// runAll runs scenarios one after the other and exits with the worst outcome.
+func (c *cli) runAll(ctx context.Context, r running, names []string) error {
+	if err := r.check(); err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		names = catalog.List()
+	}
+	files, err := loadScenarios(names)
+	if err != nil {
+		return err
+	}
+	if err := checkHost(); err != nil {
+		return err
+	}
+	opt, err := c.suiteOptions(r)
+	if err != nil {
+		return err
+	}
+	var verdicts []reports.Verdict
+	code := exitDone
+	for _, f := range files {
+		result, runErr := c.runSuite(ctx, f, r, opt)
+		verdicts = append(verdicts, result.Verdicts...)
+		code = worse(code, result.Code)
+		if err = runErr; err != nil {
+			break
+		}
+	}
+	// What was judged is reported even when something failed afterwards.
+	if failed := errors.Join(err, c.writeVerdicts(r, verdicts)); failed != nil {
+		return failed
+	}
+	return ended(code)
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"squall/cluster/embedded"
+	"squall/reports"
+	"squall/scenarios"
+	"squall/scenarios/run"
+	"squall/scenarios/suite"
+)
+
+// calmFolder is where a suite keeps what calm runs found, in the folder of
+// records.
+const calmFolder = "calm"
+
+// check refuses flags that make no sense.
+func (r running) check() error {
+	errs := []error{checkProvider(r.on), suite.CheckOnInconclusive(r.inconclusive)}
+	if r.keep && r.calm {
+		errs = append(errs, errors.New("--keep and --calm cannot go together: the calm control makes several clusters"))
+	}
+	if r.runs == "" {
+		errs = append(errs, errors.New("--runs needs a folder"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return misuse(err, `"squall run --help" shows the flags`)
+	}
+	return nil
+}
+
+// suiteOptions are the options of every suite of this command.
+func (c *cli) suiteOptions(r running) (suite.Options, error) {
+	provider, cache, err := c.provider()
+	if err != nil {
+		return suite.Options{}, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return suite.Options{}, fmt.Errorf("find the load generator, which is squall itself: %w", err)
+	}
+	_, images := builders(cache, nil) // the run shows their progress
+	return suite.Options{
+		Options: run.Options{
+			Seed: r.seed, Version: squallVersion(), Runs: r.runs,
+			Provider: provider, ProviderName: embedded.Name, Images: images,
+			Traffic:  []string{self, trafficVerb},
+			NoInject: r.noInject, Keep: r.keep,
+		},
+		Twins: r.twins && !r.noTwins && !r.keep, Calm: r.calm,
+		OnInconclusive: r.inconclusive,
+	}, nil
+}
+
+// runSuite runs one scenario with its twins and shows what came of it.
+func (c *cli) runSuite(ctx context.Context, f *scenarios.File, r running, opt suite.Options) (suite.Result, error) {
+	_, missing := os.Stat(r.runs)
+	live := reports.NewLive(c.stderr, isTerminal(c.stderr))
+	opt.Live = live
+	result, err := suite.Run(ctx, f, opt)
+	live.Close()
+	if missing != nil {
+		c.giveBack(r.runs) // it was made here, so all in it is ours
+	}
+	for _, dir := range append(result.Dirs, filepath.Join(r.runs, calmFolder)) {
+		c.giveBack(dir)
+	}
+	return result, errors.Join(err, c.showResult(result))
+}
+
+// showResult writes verdicts, twins that prove nothing and where records are.
+func (c *cli) showResult(result suite.Result) error {
+	if len(result.Verdicts) > 0 {
+		if err := c.showText(c.stdout, result.Verdicts); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.stdout)
+	}
+	twins := make([]string, 0, len(result.Vacuous))
+	for twin := range result.Vacuous {
+		twins = append(twins, twin)
+	}
+	slices.Sort(twins)
+	for _, twin := range twins {
+		for _, name := range result.Vacuous[twin] {
+			fmt.Fprintf(c.stdout, "twin %q proves nothing about %q: its patch alone breaks it, without any fault\n", twin, name)
+		}
+	}
+	for _, dir := range result.Dirs {
+		fmt.Fprintln(c.stdout, "record: "+filepath.Clean(dir))
+	}
+	return nil
+}
+
+// writeVerdicts writes the reports that were asked for.
+func (c *cli) writeVerdicts(r running, verdicts []reports.Verdict) error {
+	var errs []error
+	for format, file := range map[string]string{"json": r.json, "junit": r.junit} {
+		if file != "" {
+			errs = append(errs, c.writeReport(file, format, verdicts))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// worse is the worse of two exit codes, by the design's order.
+func worse(a, b int) int {
+	order := []int{exitError, exitMisuse, exitFail, exitInconclusive, exitDone}
+	if slices.Index(order, a) <= slices.Index(order, b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,285 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"squall/chaos"
+	"squall/cluster"
+	"squall/reports"
+	"squall/scenarios"
+	"squall/scenarios/plan"
+	"squall/workloads"
+	"squall/workloads/image"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+const (
+	// deployLimit bounds how long the workloads may take to come up. They
+	// take about 2 s on two idle cores; the bound catches what never will.
+	deployLimit = 2 * time.Minute
+	// removeLimit bounds the removal of the cluster, which takes below 1 s.
+	removeLimit = 30 * time.Second
+	// deathRattle is how long the parts of a dying cluster may end before it is
+	// seen to have ended.
+	deathRattle = time.Second
+	// leadTime is how far ahead of warmup the generators get their orders.
+	// They run by then, so they only have to read a line.
+	leadTime = 500 * time.Millisecond
+)
+
+// conductor runs one scenario once.
+type conductor struct {
+	scenario *scenarios.Scenario
+	options  Options
+	plan     plan.Plan
+	rendered []workloads.Rendered
+	show     show
+	clock    clock
+
+	cluster cluster.Cluster
+	handed  bool // the cluster is removed, or kept: no longer ours to remove
+	config  *rest.Config
+	client  kubernetes.Interface
+
+	journal  *reports.Writer
+	recorder *recorder
+	loads    []*generator
+	warmup   reports.Offset // when the plan's times begin
+	pending  atomic.Int32   // timeline entries that are not over
+}
+
+// newConductor plans the run.
+func newConductor(s *scenarios.Scenario, o Options) (*conductor, error) {
+	if len(o.Traffic) == 0 {
+		return nil, errors.New("run a scenario: the command line of the load generator is missing")
+	}
+	planned, err := plan.Make(s, o.Seed, o.Version, o.Calm)
+	if err != nil {
+		return nil, err
+	}
+	rendered, err := s.Render()
+	if err != nil {
+		return nil, err
+	}
+	return &conductor{scenario: s, options: o, plan: planned, rendered: rendered, show: show{o.Live}}, nil
+}
+
+// images builds what the workloads run, each image once.
+func (c *conductor) images(ctx context.Context) ([]image.Image, error) {
+	builder := c.options.Images
+	if builder.Progress == nil {
+		builder.Progress = func(line string) { c.show.say("%s", line) }
+	}
+	var built []image.Image
+	for _, r := range c.rendered {
+		for _, program := range r.Images {
+			if slices.ContainsFunc(built, func(i image.Image) bool { return i.Ref == program.Ref }) {
+				continue
+			}
+			one, err := builder.FromProgram(ctx, program)
+			if err != nil {
+				return nil, fmt.Errorf("build what workload %q runs: %w", r.Name, err)
+			}
+			built = append(built, one)
+		}
+	}
+	return built, nil
+}
+
+// up makes the cluster and a client for it.
+func (c *conductor) up(ctx context.Context, images []image.Image) error {
+	c.show.phase("up", 0)
+	node := c.scenario.Spec.Cluster.Node
+	made, err := c.options.Provider.Create(ctx, cluster.Spec{
+		Name: "run-" + randomHex(3), Workers: c.scenario.Spec.Cluster.Workers,
+		NodeCPU: node.CPU, NodeMemory: node.Memory, Images: images, Detached: c.options.Keep,
+	}, func(line string) { c.show.say("%s", line) })
+	if err != nil {
+		return fmt.Errorf("make the cluster: %w", err)
+	}
+	c.cluster = made
+	if err := c.connect(); err != nil {
+		return errors.Join(err, c.remove())
+	}
+	return nil
+}
+
+// connect makes the client.
+func (c *conductor) connect() error {
+	kubeconfig, err := c.cluster.Kubeconfig()
+	if err != nil {
+		return err
+	}
+	c.config, err = clientcmd.RESTConfigFromKubeConfig(kubeconfig)
+	if err != nil {
+		return fmt.Errorf("read the kubeconfig of cluster %q: %w", c.cluster.Info().Name, err)
+	}
+	c.config.QPS = -1 // the cluster is ours alone; the client's own brake would delay faults
+	c.client, err = kubernetes.NewForConfig(c.config)
+	if err != nil {
+		return fmt.Errorf("make a client for cluster %q: %w", c.cluster.Info().Name, err)
+	}
+	return nil
+}
+
+// open begins the record. What happened before is known by its times alone.
+func (c *conductor) open(dir string) error {
+	journal, err := reports.Create(dir, c.header(), c.scenario.Marshal(), c.plan.JSON())
+	if err != nil {
+		return err
+	}
+	c.journal = journal
+	c.phase("up", 0)
+	c.recorder = newRecorder(c.clock, c.add, rolesOf(c.rendered))
+	c.recorder.processes = c.cluster.PodProcesses
+	return nil
+}
+
+func rolesOf(rendered []workloads.Rendered) []workloads.Role {
+	var roles []workloads.Role
+	for _, r := range rendered {
+		roles = append(roles, r.Roles...)
+	}
+	return roles
+}
+
+// add writes to the record.
+func (c *conductor) add(e reports.Entry) { c.journal.Add(e) }
+
+// phase records that a phase began.
+func (c *conductor) phase(name string, at reports.Offset) {
+	c.add(reports.Entry{At: at, Kind: reports.KindPhase, Phase: &reports.PhaseEntry{Name: name}})
+}
+
+// conduct goes from deploy to the end of quiet. It returns with every generator
+// and every fault ended and every watch closed, however the run went; what went
+// wrong stands in the record.
+func (c *conductor) conduct(ctx context.Context) {
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	go func() {
+		select {
+		case <-c.cluster.Done():
+			abort(c.clusterEnded())
+		case <-ctx.Done():
+		}
+	}()
+	defer c.recorder.stop()
+	defer c.cutLoads()
+	if err := c.stages(ctx, abort); err != nil {
+		c.trouble(c.rootCause(ctx, err))
+	}
+}
+
+// rootCause is the trouble that ended the run with err. What a dying cluster
+// takes along may be noticed before its own end is.
+func (c *conductor) rootCause(ctx context.Context, err error) *trouble {
+	t := troubleOf(ctx, err)
+	if t.class == reports.TroubleInterrupted {
+		return t
+	}
+	select {
+	case <-c.cluster.Done():
+		return c.clusterEnded()
+	case <-time.After(deathRattle):
+		return t
+	}
+}
+
+// clusterEnded is the trouble that the cluster is no longer there.
+func (c *conductor) clusterEnded() *trouble {
+	return troubled(reports.TroubleEnvironment, "the cluster %q ended in the middle of the run: something killed it; run again", c.cluster.Info().Name)
+}
+
+// stages are the stages from deploy to quiet; the error is why they ended early.
+func (c *conductor) stages(ctx context.Context, abort context.CancelCauseFunc) error {
+	if err := c.deploy(ctx, abort); err != nil {
+		return err
+	}
+	faults := c.startTimeline(ctx)
+	defer faults.Wait() // each ends soon after ctx does, undone
+	quiet, err := c.timedPhases(ctx)
+	if err != nil {
+		return err
+	}
+	c.phase("quiet", quiet)
+	c.show.phase("quiet", 0)
+	if err := c.stopLoads(ctx); err != nil {
+		return err
+	}
+	faults.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return c.recorder.final(ctx)
+}
+
+// deploy starts the watches, brings the workloads up and gives the generators
+// their orders.
+func (c *conductor) deploy(ctx context.Context, abort context.CancelCauseFunc) error {
+	c.phase("deploy", c.clock.now())
+	c.show.phase("deploy", 0)
+	if err := c.recorder.start(ctx, c.client); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, deployLimit, fmt.Errorf("not up within %s", deployLimit))
+	defer cancel()
+	for _, r := range c.rendered {
+		if err := workloads.Apply(limited, c.config, r); err != nil {
+			return err
+		}
+	}
+	if err := c.startLoads(ctx, abort); err != nil { // they start while the pods do
+		return err
+	}
+	for _, r := range c.rendered {
+		if err := workloads.WaitReady(limited, c.client, r); err != nil {
+			return err
+		}
+	}
+	c.warmup = c.clock.now() + leadTime
+	go c.showLoad(ctx)
+	return c.orderLoads()
+}
+
+// remove removes the cluster, unless that is done or it is to be kept.
+func (c *conductor) remove() error {
+	if c.handed {
+		return nil
+	}
+	c.handed = true
+	// The run's own context may have ended; the cluster must go regardless.
+	ctx, cancel := context.WithTimeout(context.Background(), removeLimit)
+	defer cancel()
+	return c.options.Provider.Remove(ctx, c.cluster.Info().Name)
+}
+
+// finish removes the cluster and closes the record.
+func (c *conductor) finish() error {
+	c.phase("down", c.clock.now())
+	c.show.phase("down", 0)
+	end := &reports.EndEntry{}
+	if used, err := c.cluster.CPUSeconds(); err == nil { // a dead cluster has none to tell
+		end.CPUSeconds = used
+	}
+	name := c.cluster.Info().Name
+	if c.options.Keep {
+		c.handed = true
+		c.show.say("the cluster %q is kept; \"squall cluster down %s\" removes it", name, name)
+	} else if err := c.remove(); err != nil {
+		c.trouble(troubled(reports.TroubleInternal, "the cluster %q could not be removed: %v; \"squall clean\" tries again", name, err))
+	}
+	c.add(reports.Entry{At: c.clock.now(), Kind: reports.KindEnd, End: end})
+	return c.journal.Close()
+}
+
+// env is what faults may use.
+func (c *conductor) env() chaos.Env { return chaos.Env{Client: c.client, Observer: c.recorder} }

@@ -1,0 +1,216 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"squall/cluster"
+	"squall/reports"
+	"squall/scenarios"
+	"squall/workloads/traffic"
+)
+
+const (
+	// stopLimit bounds how long a generator may take to end once it was told to
+	// stop: what is in flight may take its whole timeout.
+	stopLimit = traffic.DefaultTimeout + 5*time.Second
+	// cutLimit bounds how long one may take whose input has ended, which lets
+	// nothing in flight live on.
+	cutLimit = 5 * time.Second
+	// stderrLimit is how much of a generator's last words is kept, in bytes.
+	stderrLimit = 2 << 10
+)
+
+// generator is the process that sends one load.
+type generator struct {
+	load  scenarios.Load
+	tally tally
+
+	stdin  *io.PipeWriter
+	stderr lastWords
+	kill   context.CancelFunc
+	ended  chan struct{} // closed when the process has ended and all of it is recorded
+
+	mu      sync.Mutex
+	ordered bool // it was told what to send
+	ending  bool // it was told to end
+}
+
+// startLoads starts a process for every load that is switched on. They wait for
+// their orders, so that none has to start when its first request is due.
+func (c *conductor) startLoads(ctx context.Context, abort context.CancelCauseFunc) error {
+	for _, load := range c.scenario.Spec.Load {
+		if load.On() {
+			c.loads = append(c.loads, c.startLoad(ctx, load, abort))
+		}
+	}
+	return ctx.Err()
+}
+
+// startLoad starts one generator. It outlives ctx: its end is told to it, so
+// that it can still say what it did. When it ends by itself, abort is called.
+func (c *conductor) startLoad(ctx context.Context, load scenarios.Load, abort context.CancelCauseFunc) *generator {
+	ctx, kill := context.WithCancel(context.WithoutCancel(ctx))
+	in, stdin := io.Pipe()
+	out, stdout := io.Pipe()
+	g := &generator{load: load, tally: tally{load: load}, stdin: stdin, kill: kill, ended: make(chan struct{})}
+	process := make(chan error, 1)
+	go func() {
+		err := c.cluster.Exec(ctx, cluster.Exec{Argv: c.options.Traffic, Urgent: true, Stdin: in, Stdout: stdout, Stderr: &g.stderr})
+		in.CloseWithError(errEnded) // so that no order waits for a reader
+		stdout.Close()
+		process <- err
+	}()
+	go func() {
+		defer close(g.ended)
+		summary, err := traffic.Read(out, func(r traffic.Result) { c.request(g, r) })
+		out.Close() // what a confused generator still writes is refused
+		if perr := <-process; perr != nil {
+			err = perr // it explains why the results broke off
+		}
+		c.closeLoad(g, summary, err, abort)
+	}()
+	return g
+}
+
+// errEnded is what an order to a generator gets that has ended.
+var errEnded = errors.New("the generator has ended")
+
+// orderLoads tells every generator what to send.
+func (c *conductor) orderLoads() error {
+	for _, g := range c.loads {
+		url, err := c.address(g.load.Target)
+		if err != nil {
+			return err
+		}
+		spec := traffic.Spec{
+			Name: g.load.Name, Method: g.load.Target.Method, URL: url, Rate: float64(g.load.Rate),
+			Base: c.clock.base, From: c.warmup, Until: c.warmup + c.scenario.Spec.Phases.Total(),
+			Nameserver: c.cluster.Info().DNS + ":53",
+		}
+		line, err := json.Marshal(spec)
+		if err != nil {
+			return fmt.Errorf("write the orders of load %q: %w", g.load.Name, err)
+		}
+		g.tally.begin(c.warmup)
+		g.mu.Lock()
+		g.ordered = true
+		g.mu.Unlock()
+		if _, err := g.stdin.Write(append(line, '\n')); err != nil {
+			return troubled(reports.TroubleGenerator, "the generator of load %q did not start: %v%s", g.load.Name, err, g.stderr.said())
+		}
+	}
+	return nil
+}
+
+// request records a request.
+func (c *conductor) request(g *generator, r traffic.Result) {
+	entry := reports.RequestEntry{
+		Load: g.load.Name, Seq: r.Seq, Sent: r.Sent, Done: r.Done, Code: r.Code, Error: r.Error,
+		Skipped: r.Skipped, Instance: r.Instance, Version: r.Version,
+	}
+	g.tally.add(entry, r.Due)
+	c.add(reports.Entry{At: r.Due, Kind: reports.KindRequest, Request: &entry})
+}
+
+// closeLoad records what a generator said at its end, or that it said nothing.
+func (c *conductor) closeLoad(g *generator, said traffic.Summary, err error, abort context.CancelCauseFunc) {
+	g.mu.Lock()
+	ordered, ending := g.ordered, g.ending
+	g.mu.Unlock()
+	if ordered {
+		c.add(reports.Entry{At: c.clock.now(), Kind: reports.KindLoad, Load: &reports.LoadEntry{
+			Load: g.load.Name, Planned: said.Planned, Sent: said.Sent, Skipped: said.Skipped, Complete: err == nil,
+		}})
+	}
+	switch {
+	case !ordered && ending: // the run ended before it had anything to do
+	case err != nil:
+		t := troubled(reports.TroubleGenerator, "the generator of load %q died: %v%s; run again", g.load.Name, err, g.stderr.said())
+		if ending {
+			c.trouble(t)
+		}
+		abort(t)
+	}
+}
+
+// stopLoads ends every generator once what is in flight has been answered.
+func (c *conductor) stopLoads(ctx context.Context) error {
+	for _, g := range c.loads {
+		g.end(func() { _, _ = g.stdin.Write([]byte("stop\n")) }) // one that has ended needs no order
+	}
+	for _, g := range c.loads {
+		if err := g.wait(ctx, stopLimit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cutLoads ends every generator at once, by force when it does not obey.
+func (c *conductor) cutLoads() {
+	for _, g := range c.loads {
+		g.end(func() {})
+		g.stdin.Close()
+	}
+	for _, g := range c.loads {
+		// The run's context may have ended, which is why they are cut.
+		if g.wait(context.Background(), cutLimit) != nil {
+			g.kill()
+			<-g.ended
+		}
+		g.kill()
+	}
+}
+
+// end marks that the generator is to end, and tells it.
+func (g *generator) end(tell func()) {
+	g.mu.Lock()
+	g.ending = true
+	g.mu.Unlock()
+	tell()
+}
+
+// wait waits until the generator has ended.
+func (g *generator) wait(ctx context.Context, limit time.Duration) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-g.ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return troubled(reports.TroubleGenerator, "the generator of load %q did not end within %s of being told to", g.load.Name, limit)
+	}
+}
+
+// lastWords keeps the end of what is written to it.
+type lastWords struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// Write never fails.
+func (l *lastWords) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, p...)
+	l.text = l.text[max(0, len(l.text)-stderrLimit):]
+	return len(p), nil
+}
+
+// said is the text as a part of a sentence.
+func (l *lastWords) said() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.text) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (it said %q)", l.text)
+}

@@ -1,0 +1,273 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"squall/reports"
+	"squall/workloads"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// recorder watches the scenario's namespace and records what changes there. It
+// sees with its own watches and asks no injector; faults prove themselves by
+// it, see observe.go.
+type recorder struct {
+	clock clock
+	add   func(reports.Entry)
+	roles []workloads.Role
+	// processes counts a pod's processes on a node, by the node's kernel.
+	processes func(ctx context.Context, node, uid string) (int, error)
+
+	watches *watches // nil until start
+
+	mu       sync.Mutex
+	pods     map[types.UID]*podLife
+	desired  map[string]int // by role, what its live controller declares
+	slices   map[string]*discoveryv1.EndpointSlice
+	services map[string][]string // what was recorded last of each
+}
+
+// podLife is what the watch knows of one pod.
+type podLife struct {
+	role   string
+	entry  reports.PodEntry // what was recorded last
+	gone   chan struct{}    // closed when it was seen deleted
+	goneAt reports.Offset
+}
+
+func newRecorder(clock clock, add func(reports.Entry), roles []workloads.Role) *recorder {
+	return &recorder{
+		clock: clock, add: add, roles: roles,
+		pods: map[types.UID]*podLife{}, desired: map[string]int{},
+		slices: map[string]*discoveryv1.EndpointSlice{}, services: map[string][]string{},
+	}
+}
+
+// seePod records what the watch says of a pod, if that is new, and what it
+// makes of its workload. The workload's state follows the pod's, at the same
+// offset: the judge looks for a state after the loss of a pod.
+func (r *recorder) seePod(pod *corev1.Pod, deleted bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := r.clock.now()
+	life := r.pods[pod.UID]
+	if life == nil {
+		life = &podLife{role: r.roleOf(pod), gone: make(chan struct{})}
+		r.pods[pod.UID] = life
+	}
+	entry := podEntry(pod, life.role, deleted)
+	if entry == life.entry || life.entry.Deleted {
+		return
+	}
+	life.entry = entry
+	r.add(reports.Entry{At: at, Kind: reports.KindPod, Pod: &entry})
+	if deleted {
+		life.goneAt = at
+		close(life.gone)
+	}
+	r.recordRole(life.role, at)
+}
+
+// replacePods takes a whole list: pods that are not in it were deleted while
+// nobody looked.
+func (r *recorder) replacePods(pods []*corev1.Pod) {
+	listed := map[types.UID]bool{}
+	for _, pod := range pods {
+		listed[pod.UID] = true
+		r.seePod(pod, false)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for uid, life := range r.pods {
+		if listed[uid] || life.entry.Deleted {
+			continue
+		}
+		life.entry.Deleted, life.entry.Ready, life.goneAt = true, false, r.clock.now()
+		entry := life.entry
+		r.add(reports.Entry{At: life.goneAt, Kind: reports.KindPod, Pod: &entry})
+		close(life.gone)
+		r.recordRole(life.role, life.goneAt)
+	}
+}
+
+// seeDeployment records what a controller declares.
+func (r *recorder) seeDeployment(d *appsv1.Deployment, deleted bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := slices.IndexFunc(r.roles, func(role workloads.Role) bool {
+		return role.Controller == "Deployment" && role.Namespace == d.Namespace && role.Name == d.Name
+	})
+	if at < 0 {
+		return
+	}
+	wants := 1 // Kubernetes' own default
+	switch {
+	case deleted:
+		wants = r.roles[at].Desired // nothing declares any more; the scenario did
+	case d.Spec.Replicas != nil:
+		wants = int(*d.Spec.Replicas)
+	}
+	if had, known := r.desired[d.Name]; known && had == wants {
+		return
+	}
+	r.desired[d.Name] = wants
+	r.recordRole(d.Name, r.clock.now())
+}
+
+// recordRole records the state of a role; the caller holds the lock.
+func (r *recorder) recordRole(name string, at reports.Offset) {
+	for _, role := range r.roles {
+		if role.Name == name {
+			state := r.state(role)
+			r.add(reports.Entry{At: at, Kind: reports.KindWorkload, Workload: &state})
+		}
+	}
+}
+
+// state is the state of a role; the caller holds the lock.
+func (r *recorder) state(role workloads.Role) reports.WorkloadEntry {
+	state := reports.WorkloadEntry{Name: role.Name, Desired: role.Desired}
+	if wants, known := r.desired[role.Name]; known {
+		state.Desired = wants
+	}
+	for _, life := range r.pods {
+		if life.role != role.Name || life.entry.Deleted || life.entry.Terminating {
+			continue
+		}
+		state.Pods++
+		if life.entry.Ready {
+			state.Ready++
+		}
+	}
+	return state
+}
+
+// whole tells whether every role has as many ready pods as it wants.
+func (r *recorder) whole() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !slices.ContainsFunc(r.roles, func(role workloads.Role) bool {
+		state := r.state(role)
+		return state.Ready < state.Desired
+	})
+}
+
+// recordStates records the state of every role anew.
+func (r *recorder) recordStates() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, role := range r.roles {
+		r.recordRole(role.Name, r.clock.now())
+	}
+}
+
+// seeSlice records the ready addresses of the Service that a slice belongs to.
+func (r *recorder) seeSlice(slice *discoveryv1.EndpointSlice, deleted bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.slices[slice.Name] = slice; deleted {
+		delete(r.slices, slice.Name)
+	}
+	r.recordService(slice.Namespace, slice.Labels[discoveryv1.LabelServiceName])
+}
+
+// replaceSlices takes a whole list.
+func (r *recorder) replaceSlices(list []*discoveryv1.EndpointSlice) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	touched := map[types.NamespacedName]bool{}
+	for _, slice := range r.slices {
+		touched[types.NamespacedName{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}] = true
+	}
+	clear(r.slices)
+	for _, slice := range list {
+		r.slices[slice.Name] = slice
+		touched[types.NamespacedName{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}] = true
+	}
+	for service := range touched {
+		r.recordService(service.Namespace, service.Name)
+	}
+}
+
+// recordService records a Service's ready addresses when they are new; the
+// caller holds the lock.
+func (r *recorder) recordService(namespace, name string) {
+	ready := []string{}
+	for _, slice := range r.slices {
+		if slice.Labels[discoveryv1.LabelServiceName] == name {
+			ready = append(ready, readyAddresses(slice)...)
+		}
+	}
+	slices.Sort(ready)
+	ready = slices.Compact(ready)
+	service := namespace + "/" + name
+	if had, known := r.services[service]; name == "" || known && slices.Equal(had, ready) {
+		return
+	}
+	r.services[service] = ready
+	r.add(reports.Entry{At: r.clock.now(), Kind: reports.KindEndpoint, Endpoint: &reports.EndpointEntry{Service: service, Ready: ready}})
+}
+
+// roleOf is the role that a pod belongs to, empty when it has none.
+func (r *recorder) roleOf(pod *corev1.Pod) string {
+	for _, role := range r.roles {
+		if belongs(pod, role) {
+			return role.Name
+		}
+	}
+	return ""
+}
+
+// belongs tells whether a pod is one of a role's.
+func belongs(pod *corev1.Pod, role workloads.Role) bool {
+	return pod.Namespace == role.Namespace && labels.SelectorFromSet(role.Labels).Matches(labels.Set(pod.Labels))
+}
+
+// podEntry is a pod as the record shows it.
+func podEntry(pod *corev1.Pod, role string, deleted bool) reports.PodEntry {
+	entry := reports.PodEntry{
+		Name: pod.Namespace + "/" + pod.Name, UID: string(pod.UID), Role: role, Node: pod.Spec.NodeName,
+		Phase: string(pod.Status.Phase), Terminating: pod.DeletionTimestamp != nil, Deleted: deleted,
+		Reason: pod.Status.Reason,
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			entry.Ready = c.Status == corev1.ConditionTrue && !deleted
+		}
+	}
+	for _, status := range pod.Status.ContainerStatuses {
+		entry.Restarts += status.RestartCount
+		switch {
+		case status.State.Waiting != nil:
+			entry.Reason = cmp.Or(status.State.Waiting.Reason, entry.Reason)
+		case status.State.Terminated != nil:
+			entry.Reason = cmp.Or(status.State.Terminated.Reason, entry.Reason)
+		}
+	}
+	return entry
+}
+
+// readyAddresses are the names of the pods that a slice calls ready, or the
+// address of what is no pod.
+func readyAddresses(slice *discoveryv1.EndpointSlice) []string {
+	var names []string
+	for _, endpoint := range slice.Endpoints {
+		if endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready {
+			continue
+		}
+		if endpoint.TargetRef != nil && endpoint.TargetRef.Kind == "Pod" {
+			names = append(names, endpoint.TargetRef.Name)
+			continue
+		}
+		names = append(names, endpoint.Addresses...)
+	}
+	return names
+}

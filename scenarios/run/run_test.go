@@ -1,0 +1,348 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"squall/cluster"
+	"squall/cluster/embedded"
+	"squall/reports"
+	"squall/scenarios"
+	"squall/scenarios/catalog"
+	"squall/scenarios/judge"
+	"squall/workloads/image"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// runLimit bounds one run of a test.
+const runLimit = 2 * time.Minute
+
+// provider is the embedded one, which remembers the names of its clusters.
+type provider struct {
+	cluster.Provider
+	names []string
+}
+
+func (p *provider) Create(ctx context.Context, spec cluster.Spec, progress func(string)) (cluster.Cluster, error) {
+	p.names = append(p.names, spec.Name)
+	return p.Provider.Create(ctx, spec, progress)
+}
+
+func newProvider(t *testing.T) *provider {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	require.NoError(t, err)
+	return &provider{Provider: embedded.New(filepath.Join(cache, "squall"))}
+}
+
+// requireNothingLeft holds that no cluster of p exists, nor a control group or
+// folder of one. Others' clusters on this host are not looked at.
+func (p *provider) requireNothingLeft(t *testing.T) {
+	t.Helper()
+	require.NotEmpty(t, p.names)
+	up, err := p.List(t.Context())
+	require.NoError(t, err)
+	for _, name := range p.names {
+		for _, other := range up {
+			assert.NotEqual(t, name, other.Name)
+		}
+		for _, pattern := range []string{
+			"/sys/fs/cgroup/squall." + name, "/sys/fs/cgroup/*/squall." + name, filepath.Join(embedded.RunDir, "clusters", name),
+		} {
+			left, err := filepath.Glob(pattern)
+			require.NoError(t, err)
+			assert.Empty(t, left)
+		}
+	}
+}
+
+// screen is where a run is shown: in the test's log. It calls seen once, when a
+// line holds the text that is waited for.
+type screen struct {
+	t    *testing.T
+	text string
+	seen func()
+	once sync.Once
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.t.Log(strings.TrimRight(string(p), "\n"))
+	if s.text != "" && strings.Contains(string(p), s.text) {
+		s.once.Do(s.seen)
+	}
+	return len(p), nil
+}
+
+// options are those of a run on embedded clusters, with this program as its
+// generator.
+func options(t *testing.T, p cluster.Provider, s *screen) Options {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	images, err := image.DefaultDir()
+	require.NoError(t, err)
+	s.t = t
+	show := reports.NewLive(s, false)
+	t.Cleanup(show.Close)
+	return Options{
+		Seed: 7, Version: "test", Runs: filepath.Join(t.TempDir(), "runs"),
+		Provider: p, ProviderName: embedded.Name, Images: image.Builder{Dir: images},
+		Traffic: []string{self, "traffic", randomHex(8)}, // the digits tell its process from others
+		Live:    show,
+	}
+}
+
+// podKill is the shipped scenario with other phases.
+func podKill(t *testing.T, phases string) *scenarios.Scenario {
+	t.Helper()
+	source, err := catalog.Source("pod-kill")
+	require.NoError(t, err)
+	const shipped = "{warmup: 3s, steady: 7s, fault: 10s, recovery: 20s}"
+	require.Contains(t, string(source), shipped)
+	f, err := scenarios.Parse("pod-kill.yaml", []byte(strings.Replace(string(source), shipped, phases, 1)), scenarios.WithChecker(judge.Check))
+	require.NoError(t, err)
+	return f.Scenario
+}
+
+// within is a context for one run.
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// open reads a record and holds that it gives the verdict again, byte for byte.
+func open(t *testing.T, s *scenarios.Scenario, dir string, v reports.Verdict) *reports.Record {
+	t.Helper()
+	rec, err := reports.Open(dir)
+	require.NoError(t, err)
+	want, err := json.Marshal(v)
+	require.NoError(t, err)
+	again, err := json.Marshal(judge.Judge(s, rec))
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(again))
+	kept, err := reports.ReadVerdict(dir)
+	require.NoError(t, err)
+	assert.Equal(t, v, kept)
+
+	// The folder holds the scenario as it was run, and it is the same one.
+	text, err := os.ReadFile(filepath.Join(dir, reports.FileScenario))
+	require.NoError(t, err)
+	f, err := scenarios.Parse("scenario.yaml", text)
+	require.NoError(t, err)
+	assert.Equal(t, rec.Header.Digest, f.Scenario.Digest())
+	return rec
+}
+
+// phasesOf are the phases of a record with their beginnings, in its order.
+func phasesOf(rec *reports.Record) (names []string, at map[string]reports.Offset) {
+	at = map[string]reports.Offset{}
+	for _, e := range rec.Entries {
+		if e.Kind == reports.KindPhase {
+			names = append(names, e.Phase.Name)
+			at[e.Phase.Name] = e.At
+		}
+	}
+	return names, at
+}
+
+func TestPodKillPasses(t *testing.T) {
+	p := newProvider(t)
+	o, s := options(t, p, &screen{}), podKill(t, "{warmup: 2s, steady: 2s, fault: 5s, recovery: 20s}")
+	dir, v, err := Run(within(t), s, o)
+	require.NoError(t, err)
+	p.requireNothingLeft(t)
+	require.Equal(t, reports.Pass, v.Outcome, "%v", v.Reasons)
+	rec := open(t, s, dir, v)
+
+	assert.Regexp(t, `/pod-kill-\d{8}-\d{6}-[0-9a-f]{4}$`, dir)
+	assert.Equal(t, p.names[0][:4], "run-")
+	h := rec.Header
+	assert.Equal(t, []any{"test", "v1.36.3", "embedded", "stock", "pod-kill", uint64(7)},
+		[]any{h.Squall, h.Kubernetes, h.Provider, h.Timers, h.Scenario, h.Seed})
+	assert.Positive(t, h.Host.MemoryBytes)
+	assert.NotEmpty(t, h.Host.Kernel)
+	assert.Contains(t, []string{"v1", "v2"}, h.Host.Cgroup)
+	assert.NotEmpty(t, h.Host.CongestionControl)
+
+	names, at := phasesOf(rec)
+	assert.Equal(t, []string{"up", "deploy", "warmup", "steady", "fault", "recovery", "quiet", "down"}, names)
+	assert.Zero(t, at["up"])
+	assert.Equal(t, []time.Duration{2 * time.Second, 2 * time.Second, 5 * time.Second},
+		[]time.Duration{at["steady"] - at["warmup"], at["fault"] - at["steady"], at["recovery"] - at["fault"]})
+	assert.GreaterOrEqual(t, at["quiet"]-at["recovery"], hold)
+	assert.Less(t, at["quiet"]-at["recovery"], 10*time.Second, "all was well, so recovery ends early")
+
+	require.Len(t, v.Events, 1)
+	kill := v.Events[0]
+	assert.True(t, kill.Bitten)
+	assert.Contains(t, kill.Evidence, "no process left on")
+	assert.InDelta(t, at["fault"].Seconds(), kill.At.Seconds(), 0.2)
+	require.Len(t, kill.Victims, 1)
+	assert.Equal(t, "catalog", kill.Victims[0].Role)
+	requireSums(t, rec)
+
+	last := rec.Entries[len(rec.Entries)-1]
+	require.Equal(t, reports.KindEnd, last.Kind)
+	assert.Positive(t, last.End.CPUSeconds)
+}
+
+// requireSums holds that the one load's books agree with the requests, whose
+// first was due when warmup began, and that the endpoints of the gateway and
+// the pods of both roles were recorded.
+func requireSums(t *testing.T, rec *reports.Record) {
+	t.Helper()
+	_, at := phasesOf(rec)
+	var requests, closed uint64
+	first := reports.Never
+	services, roles := map[string]bool{}, map[string]bool{}
+	for _, e := range rec.Entries {
+		switch e.Kind {
+		case reports.KindRequest:
+			requests++
+			first = min(first, e.At)
+			assert.NotEmpty(t, e.Request.Instance+e.Request.Error)
+		case reports.KindLoad:
+			closed++
+			assert.True(t, e.Load.Complete)
+			assert.Equal(t, requests, e.Load.Planned)
+		case reports.KindEndpoint:
+			services[e.Endpoint.Service] = services[e.Endpoint.Service] || len(e.Endpoint.Ready) > 0
+		case reports.KindPod:
+			roles[e.Pod.Role] = true
+		}
+	}
+	assert.EqualValues(t, 1, closed)
+	assert.Equal(t, at["warmup"], first)
+	assert.Equal(t, map[string]bool{"squall/gateway": true, "squall/catalog": true}, services)
+	assert.Equal(t, map[string]bool{"gateway": true, "catalog": true}, roles)
+}
+
+func TestNoInjectNeverPasses(t *testing.T) {
+	p := newProvider(t)
+	o, s := options(t, p, &screen{}), podKill(t, "{warmup: 1s, steady: 1s, fault: 3s, recovery: 4s}")
+	o.NoInject = true
+	dir, v, err := Run(within(t), s, o)
+	require.NoError(t, err)
+	p.requireNothingLeft(t)
+	rec := open(t, s, dir, v)
+	assert.Equal(t, []string{FlagNoInject}, rec.Header.Flags)
+	assert.Equal(t, reports.Inconclusive, v.Outcome)
+	reasons := strings.Join(v.Reasons, "\n")
+	assert.Contains(t, reasons, "debug switches were on: no-inject")
+	assert.Contains(t, reasons, `event "kill" did not bite`)
+	assert.Contains(t, reasons, "the watch has not seen it deleted")
+}
+
+// errControlC is why the run of the next test ends.
+var errControlC = errors.New("Ctrl-C")
+
+func TestInterruptInTheFaultPhase(t *testing.T) {
+	p := newProvider(t)
+	ctx, interrupt := context.WithCancelCause(within(t))
+	defer interrupt(nil)
+	o := options(t, p, &screen{text: "hits catalog", seen: func() { interrupt(errControlC) }})
+	s := podKill(t, "{warmup: 1s, steady: 1s, fault: 60s, recovery: 20s}")
+	dir, v, err := Run(ctx, s, o)
+	require.NoError(t, err)
+	p.requireNothingLeft(t)
+	requireNoProcess(t, o.Traffic[2])
+	rec := open(t, s, dir, v)
+	assert.Equal(t, reports.Inconclusive, v.Outcome)
+	assert.Contains(t, strings.Join(v.Reasons, "\n"), "interrupted: the run was interrupted: Ctrl-C")
+	names, at := phasesOf(rec)
+	assert.Equal(t, []string{"up", "deploy", "warmup", "steady", "fault", "down"}, names)
+	assert.Less(t, at["down"]-at["fault"], 5*time.Second)
+	for _, e := range rec.Entries {
+		if e.Kind == reports.KindLoad {
+			assert.True(t, e.Load.Complete, "an interrupted generator still says what it did")
+		}
+	}
+}
+
+func TestGeneratorKilled(t *testing.T) {
+	p := newProvider(t)
+	var o Options
+	o = options(t, p, &screen{text: "steady", seen: func() {
+		for _, pid := range processes(t, o.Traffic[2]) {
+			assert.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+		}
+	}})
+	s := podKill(t, "{warmup: 1s, steady: 30s, fault: 3s, recovery: 20s}")
+	dir, v, err := Run(within(t), s, o)
+	require.NoError(t, err)
+	p.requireNothingLeft(t)
+	rec := open(t, s, dir, v)
+	assert.Equal(t, reports.Inconclusive, v.Outcome)
+	assert.Contains(t, strings.Join(v.Reasons, "\n"), `generator: the generator of load "browse" died`)
+	_, at := phasesOf(rec)
+	assert.Less(t, at["down"]-at["steady"], 10*time.Second, "there is no use in going on")
+	closed := 0
+	for _, e := range rec.Entries {
+		if e.Kind == reports.KindLoad {
+			closed++
+			assert.False(t, e.Load.Complete)
+			assert.Positive(t, e.Load.Sent)
+		}
+	}
+	assert.Equal(t, 1, closed)
+}
+
+// processes are the processes whose command line holds a word.
+func processes(t *testing.T, word string) []int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	var found []int
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(text), word) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		require.NoError(t, err)
+		found = append(found, pid)
+	}
+	return found
+}
+
+func requireNoProcess(t *testing.T, word string) {
+	t.Helper()
+	assert.Empty(t, processes(t, word), fmt.Sprintf("processes with %q", word))
+}
+
+func TestErrorsBeforeThereIsACluster(t *testing.T) {
+	p := newProvider(t)
+	s := podKill(t, "{warmup: 1s, steady: 1s, fault: 3s, recovery: 4s}")
+	o := options(t, p, &screen{})
+	o.Images = image.Builder{} // no folder
+	dir, _, err := Run(within(t), s, o)
+	require.ErrorContains(t, err, `build what workload "shop" runs`)
+	assert.Empty(t, dir)
+	assert.Empty(t, p.names, "no cluster was asked for")
+
+	o = options(t, p, &screen{})
+	s.Spec.Cluster.Workers = 99
+	dir, _, err = Run(within(t), s, o)
+	require.ErrorContains(t, err, "make the cluster: 99 workers asked for")
+	assert.Empty(t, dir)
+	p.requireNothingLeft(t)
+	assert.NoDirExists(t, o.Runs)
+
+	o.Traffic = nil
+	_, _, err = Run(within(t), s, o)
+	require.ErrorContains(t, err, "load generator is missing")
+}

@@ -1,0 +1,100 @@
+package run
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"squall/reports"
+	"squall/scenarios"
+)
+
+const (
+	// slot is the grain in which requests are counted.
+	slot = 100 * time.Millisecond
+	// onTheWay is how long a result takes at most from the generator to here: it
+	// writes every 50 ms.
+	onTheWay = 200 * time.Millisecond
+	// wellShare is the share of good requests that counts as well, as in
+	// squall/scenarios/judge.
+	wellShare = 0.99
+)
+
+// tally counts the results of one load as they come: for the live showing, and
+// to tell when service is good again. It measures nothing that is judged.
+type tally struct {
+	load scenarios.Load
+
+	mu    sync.Mutex
+	from  reports.Offset // when its first request was due
+	goods []int          // by the slot, from from on, in which they were due
+	ended uint64         // results so far, without skipped ones
+	bad   uint64
+}
+
+// begin says when the first request is due.
+func (t *tally) begin(from reports.Offset) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.from = from
+}
+
+// add counts a result.
+func (t *tally) add(r reports.RequestEntry, due reports.Offset) {
+	if r.Skipped {
+		return
+	}
+	good := r.Error == "" && t.load.Good.Status.Has(r.Code) && r.Done-due <= t.load.Good.Within
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended++
+	at := int((due - t.from) / slot)
+	if !good || at < 0 {
+		t.bad++
+		return
+	}
+	for len(t.goods) <= at {
+		t.goods = append(t.goods, 0)
+	}
+	t.goods[at]++
+}
+
+// counts are how many results there are, and how many of them are bad.
+func (t *tally) counts() (ended, bad uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended, t.bad
+}
+
+// served tells whether, in each second of the last length, enough requests were
+// good. The newest requests, which may still be answered in time, are left out;
+// older ones without a result count as bad.
+func (t *tally) served(now, length reports.Offset) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	end := int((now - t.load.Good.Within - onTheWay - t.from) / slot)
+	begin := end - int(length/slot)
+	if begin < 0 {
+		return false
+	}
+	const second = int(time.Second / slot)
+	for ; begin < end; begin += second {
+		good := 0
+		for at := begin; at < begin+second && at < len(t.goods); at++ {
+			good += t.goods[at]
+		}
+		if float64(good) < wellShare*float64(t.due(begin, begin+second)) {
+			return false
+		}
+	}
+	return true
+}
+
+// due is how many requests are due in the slots [begin, end).
+func (t *tally) due(begin, end int) int {
+	before := func(at int) int {
+		const rounding = 1e-6 // of a request; a whole number must not become the next one
+		return int(math.Ceil((time.Duration(at)*slot).Seconds()*float64(t.load.Rate) - rounding))
+	}
+	return before(end) - before(begin)
+}

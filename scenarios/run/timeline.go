@@ -1,0 +1,207 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"squall/chaos"
+	"squall/reports"
+	"squall/scenarios"
+	"squall/scenarios/plan"
+)
+
+const (
+	// injectLimit bounds the requests of one injection.
+	injectLimit = 30 * time.Second
+	// proofFloor is how long a proof may take at least, however late in the run
+	// the fault comes. Else it has until the planned end of recovery: what bites
+	// later is not in what is measured.
+	proofFloor = 10 * time.Second
+	// undoLimit bounds an undo and its proof.
+	undoLimit = 30 * time.Second
+)
+
+// injection is one timeline entry on its way.
+type injection struct {
+	event  plan.Event
+	fault  chaos.Fault
+	until  reports.Offset // when a lasting fault is to be undone
+	prove  reports.Offset // by when it must have bitten
+	choose func(context.Context) ([]chaos.Victim, error)
+
+	env      chaos.Env
+	clock    clock
+	noInject bool
+	tell     func(at reports.Offset, e reports.EventEntry)
+}
+
+// startTimeline has every timeline entry happen at its time. The group ends once
+// all are over: proven, and undone where they last. When ctx ends they end early,
+// undone all the same.
+func (c *conductor) startTimeline(ctx context.Context) *sync.WaitGroup {
+	var all sync.WaitGroup
+	for _, event := range c.plan.Events {
+		c.pending.Add(1)
+		all.Go(func() {
+			defer c.pending.Add(-1)
+			one, err := c.injection(event)
+			if err != nil {
+				c.tell(c.clock.now(), reports.EventEntry{Name: event.Name, Stage: reports.StageFailed, Fault: event.Fault, Detail: err.Error()})
+				return
+			}
+			if c.clock.wait(ctx, c.warmup+event.At) == nil {
+				one.happen(ctx)
+			}
+		})
+	}
+	return &all
+}
+
+// injection prepares a timeline entry.
+func (c *conductor) injection(event plan.Event) (*injection, error) {
+	phases := c.scenario.Spec.Phases
+	at := slices.IndexFunc(c.scenario.Spec.Timeline, func(s scenarios.Step) bool { return s.Name == event.Name })
+	if at < 0 {
+		return nil, fmt.Errorf("the plan has an event %q that the scenario has not", event.Name)
+	}
+	step := c.scenario.Spec.Timeline[at]
+	fault, err := step.Chaos.Fault()
+	if err != nil {
+		return nil, err
+	}
+	due := c.warmup + event.At
+	return &injection{
+		event: event, fault: fault,
+		until: c.warmup + lastsUntil(step, event, phases),
+		prove: max(due+proofFloor, c.warmup+phases.Total()),
+		choose: func(ctx context.Context) ([]chaos.Victim, error) {
+			now, err := lookAround(ctx, c.client)
+			return victims(event, step.Chaos, c.recorder.roles, now), err
+		},
+		env: c.env(), clock: c.clock, noInject: c.options.NoInject, tell: c.tell,
+	}, nil
+}
+
+// lastsUntil is when a lasting fault ends, from the start of warmup: after the
+// step's own time, else the fault's, else with the phase "fault".
+func lastsUntil(step scenarios.Step, event plan.Event, phases scenarios.Phases) time.Duration {
+	if step.For > 0 {
+		return event.At + step.For
+	}
+	if own := step.Chaos.Duration(); own > 0 {
+		return event.At + own
+	}
+	return max(event.At, phases.Warmup+phases.Steady+phases.Fault)
+}
+
+// tell records a stage of an event and shows it.
+func (c *conductor) tell(at reports.Offset, e reports.EventEntry) {
+	c.add(reports.Entry{At: at, Kind: reports.KindEvent, Event: &e})
+	switch e.Stage {
+	case reports.StageInjected:
+		var names []string
+		for _, v := range e.Victims {
+			names = append(names, fmt.Sprintf("%s/%d (%s)", v.Role, v.Ordinal, v.Pod))
+		}
+		c.show.say("%s: %s hits %s", e.Name, e.Fault, strings.Join(names, ", "))
+	default:
+		c.show.say("%s: %s: %s", e.Name, e.Stage, e.Detail)
+	}
+}
+
+// happen injects, proves and, for a lasting fault, undoes. It returns once the
+// fault is over.
+func (i *injection) happen(ctx context.Context) {
+	hit, err := i.chosen(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil:
+		i.say(reports.StageFailed, nil, err.Error())
+		return
+	}
+	i.say(reports.StageInjected, hit, "")
+	failed := i.inject(ctx, hit)
+	if failed == nil {
+		i.bite(ctx, hit)
+	}
+	undoer, lasts := i.fault.(chaos.Undoer)
+	if !lasts {
+		return
+	}
+	if failed == nil {
+		_ = i.clock.wait(ctx, i.until) // an early end is as good a reason to undo
+	}
+	i.undo(ctx, undoer, hit)
+}
+
+// chosen are the victims; none is an error.
+func (i *injection) chosen(ctx context.Context) ([]chaos.Victim, error) {
+	ctx, cancel := context.WithTimeout(ctx, injectLimit)
+	defer cancel()
+	hit, err := i.choose(ctx)
+	if err == nil && len(hit) == 0 {
+		err = fmt.Errorf("%s hits nobody: %s of the live pods that its selector takes", i.event.Fault, i.event.Count)
+	}
+	return hit, err
+}
+
+// inject injects, unless the debug switch says not to.
+func (i *injection) inject(run context.Context, hit []chaos.Victim) error {
+	if i.noInject {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(run, injectLimit, fmt.Errorf("not injected within %s", injectLimit))
+	defer cancel()
+	err := i.fault.Inject(ctx, i.env, hit)
+	if err != nil && run.Err() == nil { // else the end of the run is why
+		i.say(reports.StageFailed, hit, err.Error())
+	}
+	return err
+}
+
+// bite waits for the proof. A run that ends meanwhile leaves the event without
+// one, which the judge tells.
+func (i *injection) bite(ctx context.Context, hit []chaos.Victim) {
+	left := i.prove - i.clock.now()
+	proving, cancel := context.WithTimeoutCause(ctx, left, fmt.Errorf("no proof by %s of the run", reports.Duration(i.prove)))
+	defer cancel()
+	evidence, err := i.fault.Prove(proving, i.env, hit)
+	switch {
+	case err == nil:
+		i.say(reports.StageBitten, hit, evidence)
+	case ctx.Err() == nil:
+		i.say(reports.StageUnbitten, hit, err.Error())
+	}
+}
+
+// undo ends a lasting fault, also when the run has ended.
+func (i *injection) undo(ctx context.Context, undoer chaos.Undoer, hit []chaos.Victim) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
+	defer cancel()
+	err := undoer.Undo(ctx, i.env, hit)
+	if err == nil {
+		err = undoer.ProveGone(ctx, i.env, hit)
+	}
+	if err != nil {
+		i.say(reports.StageLeft, hit, err.Error())
+		return
+	}
+	i.say(reports.StageUndone, hit, "seen to be gone")
+}
+
+// say tells a stage of the event, as it is now.
+func (i *injection) say(stage reports.Stage, hit []chaos.Victim, detail string) {
+	_, lasts := i.fault.(chaos.Undoer)
+	e := reports.EventEntry{Name: i.event.Name, Stage: stage, Fault: i.event.Fault, Lasting: lasts, Detail: detail}
+	for _, v := range hit {
+		e.Victims = append(e.Victims, reports.Victim{
+			Role: v.Role, Ordinal: v.Ordinal, Pod: v.Namespace + "/" + v.Pod, UID: v.UID, Node: v.Node,
+		})
+	}
+	i.tell(i.clock.now(), e)
+}

@@ -1,0 +1,26 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"squall/cluster/embedded"
+	"squall/workloads/traffic"
+)
+
+// TestMain lets this test program be all the processes that a run consists of.
+func TestMain(m *testing.M) {
+	if code, handled := embedded.Main(os.Args); handled {
+		os.Exit(code)
+	}
+	if len(os.Args) == 2 && os.Args[1] == "traffic" {
+		if err := traffic.Main(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
