@@ -63,6 +63,7 @@ type started struct {
 func start(t *testing.T, args ...string) *started {
 	t.Helper()
 	s := &started{cmd: exec.Command(program, args...), seen: make(chan string, 1000), ended: make(chan struct{})}
+	s.cmd.Env = append(os.Environ(), fmt.Sprintf("SQUALL_TEST_RUN=%p", s)) // see childrenOf
 	s.cmd.Stdout = &s.stdout
 	pipe, err := s.cmd.StderrPipe()
 	require.NoError(t, err)
