@@ -56,7 +56,7 @@ func assertFormatted(t *testing.T, source fs.FS) {
 	t.Helper()
 	names, err := fs.Glob(source, "*.go.txt")
 	require.NoError(t, err)
-	assert.Len(t, names, 1)
+	assert.NotEmpty(t, names)
 	for _, name := range names {
 		data, err := fs.ReadFile(source, name)
 		require.NoError(t, err)

@@ -36,6 +36,7 @@ type what string
 const (
 	whatLaunched   what = "launched"           // the supervisor was cloned
 	whatContainerd what = "containerd listens" // on a node
+	whatOpen       what = "nodes may join"     // on the control plane
 	whatAPI        what = "API ready"          // on the control plane
 	whatStarted    what = "kubelet started"    // on a node
 	whatDNS        what = "DNS answers"        // on a node, through the Service
@@ -46,7 +47,7 @@ const (
 // order is what the supervisor tells a node.
 type order struct {
 	Setup *nodeSetup `json:",omitempty"` // first
-	Go    bool       `json:",omitempty"` // the API is ready: join
+	Go    bool       `json:",omitempty"` // join the cluster
 }
 
 // nodeSetup is what a node must know. It holds the node's own keys only.
@@ -55,7 +56,8 @@ type nodeSetup struct {
 	Peers       []nodeConfig
 	Hierarchies []hierarchy
 	PKI         pki
-	Prepared    bool // an etcd data folder to start from is there
+	Store       string // the name of the image store
+	Prepared    bool   // an etcd data folder to start from is there
 	// SaveTo and SaveTemp are the names, in the folder bound at saveDir, of the
 	// prepared state that this start saves; empty when it saves none.
 	SaveTo, SaveTemp string

@@ -29,8 +29,9 @@ type config struct {
 	Folder string
 	// Components is the folder of the component tree; it holds bin and cni.
 	Components string
-	// ImageStore is a prepared containerd root with every image unpacked.
-	ImageStore string
+	// Stores is the folder of the image stores, Store the name of this
+	// cluster's in it. It may still be in the making.
+	Stores, Store string
 	// Prepared is a folder with an etcd data folder to start from; empty at
 	// the first start of a version.
 	Prepared string

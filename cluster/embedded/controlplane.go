@@ -5,6 +5,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -44,44 +45,75 @@ func (m *machine) startEtcd() error {
 	return nil
 }
 
-// startControlPlane starts the API server and the controller manager, each when
-// what it needs answers: a client that starts before its server falls into a
-// back-off that costs more than waiting. The API server waits for etcd, whose
-// first absence alone would cost it a second.
+// startControlPlane starts the API server and the controller manager. The API
+// server waits for etcd, whose first absence alone would cost it a second.
+//
+// With prepared state everything else can start at once: the API's address is
+// open from now on, and connections are held there until the server is ready
+// (components/recipes/kubernetes/gate.go). Without, what a cluster needs is
+// written first, and the rest waits: a client that starts before its server
+// falls into a back-off that costs more than waiting.
 func (m *machine) startControlPlane(ctx context.Context) error {
 	if err := waitListening(ctx, "tcp4", etcdAddress); err != nil {
 		return err
 	}
 	server := program{Name: "kube-apiserver", Args: m.apiServerArgs()}
 	if m.Prepared {
+		listener, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: apiPort})
+		if err != nil {
+			return fmt.Errorf("opening the API's address: %w", err)
+		}
 		server.Env = []string{preparedVariable}
+		if server.Listener, err = listener.File(); err != nil {
+			return fmt.Errorf("opening the API's address: %w", err)
+		}
+		listener.Close() // the file is another descriptor of it
+		m.programs.keep(server)
+		m.programs.keep(m.controllerManager())
+		m.send(event{What: whatOpen})
+		return nil
 	}
 	m.programs.keep(server)
-	client, err := m.adminClient()
+	client, err := m.waitAPI(ctx)
 	if err != nil {
 		return err
 	}
-	if err := waitOK(ctx, client, "/readyz"); err != nil {
+	m.send(event{What: whatAPI})
+	if err := applyAddons(ctx, client); err != nil {
 		return err
 	}
-	if !m.Prepared {
-		if err := applyAddons(ctx, client); err != nil {
+	m.programs.keep(m.controllerManager())
+	if m.SaveTemp != "" {
+		if err := m.snapshot(ctx, client); err != nil {
 			return err
 		}
 	}
-	m.programs.keep(program{Name: "kube-controller-manager", Args: m.controllerManagerArgs()})
-	if !m.Prepared && m.SaveTemp != "" {
-		return m.snapshot(ctx, client)
-	}
+	m.send(event{What: whatOpen})
 	return nil
+}
+
+// waitAPI waits until the API server is ready and returns an administrator's
+// client for it.
+func (m *machine) waitAPI(ctx context.Context) (*rest.RESTClient, error) {
+	client, err := m.adminClient()
+	if err != nil {
+		return nil, err
+	}
+	if err := waitOK(ctx, client, "/readyz"); err != nil {
+		return nil, err
+	}
+	return client, nil
 }
 
 // startScheduler starts the scheduler once this node is registered. It would
 // find no node for CoreDNS before, and not try again for a second.
 func (m *machine) startScheduler(ctx context.Context) error {
-	client, err := m.adminClient()
+	client, err := m.waitAPI(ctx)
 	if err != nil {
 		return err
+	}
+	if m.Prepared {
+		m.send(event{What: whatAPI})
 	}
 	if err := waitExists(ctx, client, "/api/v1/nodes", m.Node.Name); err != nil {
 		return err
@@ -179,9 +211,9 @@ func (m *machine) apiServerArgs() []string {
 	}
 }
 
-// controllerManagerArgs are the controller manager's flags.
-func (m *machine) controllerManagerArgs() []string {
-	return append(m.componentArgs("controller-manager"),
+// controllerManager is the controller manager with its flags.
+func (m *machine) controllerManager() program {
+	return program{Name: "kube-controller-manager", Args: append(m.componentArgs("controller-manager"),
 		"--leader-elect=false", "--bind-address=127.0.0.1",
 		"--use-service-account-credentials=true",
 		"--service-account-private-key-file="+filepath.Join(pkiDir, "sa.key"),
@@ -190,7 +222,7 @@ func (m *machine) controllerManagerArgs() []string {
 		"--cluster-signing-key-file="+filepath.Join(pkiDir, "ca.key"),
 		// With the default of 20 the default ServiceAccounts, and so the first
 		// pods, are 5 s late.
-		"--kube-api-qps=1000", "--kube-api-burst=2000")
+		"--kube-api-qps=1000", "--kube-api-burst=2000")}
 }
 
 // componentArgs are the flags by which a component reaches the API.

@@ -86,14 +86,26 @@ func (p *Provider) Create(ctx context.Context, spec cluster.Spec, progress func(
 	if err := p.refuseTaken(spec.Name); err != nil {
 		return nil, err
 	}
-	cfg, err := p.configure(ctx, spec, progress)
+	tree, images, err := p.parts(ctx, spec, progress)
 	if err != nil {
+		return nil, err
+	}
+	cfg := config{
+		Name:       spec.Name,
+		Detached:   spec.Detached,
+		Folder:     p.folder(spec.Name),
+		Components: filepath.Dir(tree.Bin()),
+		Stores:     p.stores(),
+		Store:      storeName(tree, images),
+		Nodes:      layOut(spec),
+	}
+	if err := p.prepare(&cfg, tree); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, bringUpDeadline,
 		fmt.Errorf("the cluster did not become ready within %s", bringUpDeadline))
 	defer cancel()
-	return p.launch(ctx, cfg, progress)
+	return p.launchWith(ctx, cfg, progress, func(ctx context.Context) error { return p.makeStore(ctx, tree, images) })
 }
 
 // check refuses what cannot be made, naming every reason at once.
@@ -117,32 +129,40 @@ func (p *Provider) check(spec cluster.Spec) error {
 	return errors.Join(errs...)
 }
 
-// configure builds or finds everything a cluster is made of.
-func (p *Provider) configure(ctx context.Context, spec cluster.Spec, progress func(string)) (config, error) {
+// parts builds or finds what every cluster runs, and its images.
+func (p *Provider) parts(ctx context.Context, spec cluster.Spec, progress func(string)) (components.Tree, []image.Image, error) {
 	tree, err := components.Builder{Dir: filepath.Join(p.cache, "components"), Progress: progress}.Build(ctx)
 	if err != nil {
-		return config{}, err
+		return components.Tree{}, nil, err
 	}
 	system, err := systemImages(ctx, image.Builder{Dir: filepath.Join(p.cache, "images"), Progress: progress}, tree)
 	if err != nil {
-		return config{}, err
+		return components.Tree{}, nil, err
 	}
-	store, err := p.imageStore(ctx, tree, append(system, spec.Images...), progress)
+	if err := os.MkdirAll(p.stores(), 0o755); err != nil {
+		return components.Tree{}, nil, fmt.Errorf("making the folder for image stores: %w", err)
+	}
+	return tree, append(system, spec.Images...), nil
+}
+
+// launchWith starts the cluster while the images are unpacked for it; the
+// control plane takes longer to start than that does.
+func (p *Provider) launchWith(ctx context.Context, cfg config, progress func(string), unpack func(context.Context) error) (cluster.Cluster, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	unpacked := make(chan struct{})
+	go func() {
+		defer close(unpacked)
+		if err := unpack(ctx); err != nil {
+			cancel(err)
+		}
+	}()
+	c, err := p.launch(ctx, cfg, progress)
 	if err != nil {
-		return config{}, err
+		cancel(err)
 	}
-	cfg := config{
-		Name:       spec.Name,
-		Detached:   spec.Detached,
-		Folder:     p.folder(spec.Name),
-		Components: filepath.Dir(tree.Bin()),
-		ImageStore: store,
-		Nodes:      layOut(spec),
-	}
-	if err := p.prepare(&cfg, tree); err != nil {
-		return config{}, err
-	}
-	return cfg, nil
+	<-unpacked
+	return c, err
 }
 
 // Find returns the cluster of that name. See [cluster.Provider].

@@ -50,34 +50,37 @@ func systemImages(ctx context.Context, b image.Builder, tree components.Tree) ([
 	return images, nil
 }
 
-// imageStore returns the store for a set of images and makes it when absent.
-func (p *Provider) imageStore(ctx context.Context, tree components.Tree, images []image.Image, progress func(string)) (string, error) {
-	lines := []string{storeEdition, tree.Digest()}
+// storeName names the store for a set of images.
+func storeName(tree components.Tree, images []image.Image) string {
+	var lines []string
 	for _, img := range images {
 		lines = append(lines, img.Ref+" "+img.Digest)
 	}
-	sort.Strings(lines[2:])
+	sort.Strings(lines)
+	lines = append(lines, storeEdition, tree.Digest())
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
-	parent := filepath.Join(p.cache, "stores")
-	store := filepath.Join(parent, hex.EncodeToString(sum[:8]))
+	return hex.EncodeToString(sum[:8])
+}
+
+// makeStore makes the store for a set of images when it is absent. It appears
+// under its name whole or not at all, so nodes that need it may wait for it
+// there.
+func (p *Provider) makeStore(ctx context.Context, tree components.Tree, images []image.Image) error {
+	store := filepath.Join(p.stores(), storeName(tree, images))
 	if _, err := os.Stat(store); err == nil {
-		return store, nil
+		return nil
 	}
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", fmt.Errorf("making the folder for image stores: %w", err)
-	}
-	unlock, err := lockRun(ctx, parent)
+	unlock, err := lockRun(ctx, p.stores())
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer unlock()
 	if _, err := os.Stat(store); err == nil {
-		return store, nil // another squall made it while we waited
+		return nil // another squall made it while we waited
 	}
-	progress(fmt.Sprintf("unpacking %d images", len(images)))
-	temp := filepath.Join(parent, "making")
+	temp := filepath.Join(p.stores(), "making")
 	if err := os.RemoveAll(temp); err != nil {
-		return "", fmt.Errorf("clearing what a killed squall left: %w", err)
+		return fmt.Errorf("clearing what a killed squall left: %w", err)
 	}
 	defer os.RemoveAll(temp)
 	order := unpackOrder{Components: filepath.Dir(tree.Bin()), Root: filepath.Join(temp, storeRoot)}
@@ -85,13 +88,16 @@ func (p *Provider) imageStore(ctx context.Context, tree components.Tree, images 
 		order.Archives = append(order.Archives, img.Archive)
 	}
 	if err := unpack(ctx, order); err != nil {
-		return "", fmt.Errorf("unpacking images: %w", err)
+		return fmt.Errorf("unpacking images: %w", err)
 	}
 	if err := os.Rename(temp, store); err != nil {
-		return "", fmt.Errorf("keeping the image store: %w", err)
+		return fmt.Errorf("keeping the image store: %w", err)
 	}
-	return store, nil
+	return nil
 }
+
+// stores is the folder of the image stores.
+func (p *Provider) stores() string { return filepath.Join(p.cache, "stores") }
 
 // unpackOrder tells the unpacking process what to do.
 type unpackOrder struct {

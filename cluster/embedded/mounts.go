@@ -14,7 +14,7 @@ import (
 const (
 	clusterDir    = "/squall"                  // the supervisor's own tmpfs
 	componentsDir = clusterDir + "/components" // the component tree, read-only
-	imagesDir     = clusterDir + "/images"     // the image store, read-only
+	imagesDir     = clusterDir + "/images"     // the image stores, read-only
 	preparedDir   = clusterDir + "/prepared"   // prepared state, read-only
 	saveDir       = clusterDir + "/save"       // where a first start saves
 	disksDir      = clusterDir + "/disks"      // the nodes' disks
@@ -69,7 +69,7 @@ func mountRoot(cfg config) error {
 		func() error { return mount("proc", root+"/proc", "proc", 0, "") },
 		func() error { return bindReadOnly(cfg.Components, root+componentsDir) },
 		func() error { return bindReadOnly(cfg.Components+"/cni", root+"/opt/cni/bin") },
-		func() error { return bindReadOnly(cfg.ImageStore, root+imagesDir) },
+		func() error { return bindReadOnly(cfg.Stores, root+imagesDir) },
 	}
 	if cfg.Prepared != "" {
 		steps = append(steps, func() error { return bindReadOnly(cfg.Prepared, root+preparedDir) })

@@ -63,7 +63,7 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 			return err
 		}
 	}
-	if err := mountImages(); err != nil {
+	if err := mountImages(ctx, filepath.Join(imagesDir, m.Store)); err != nil {
 		return err
 	}
 	m.programs.keep(program{Name: "containerd", Args: []string{"--config", containerdConfig}})
@@ -71,7 +71,6 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 		if err := m.startControlPlane(ctx); err != nil {
 			return err
 		}
-		m.send(event{What: whatAPI})
 	}
 	if err := waitListening(ctx, "unix", containerdSocket); err != nil {
 		return err
@@ -168,29 +167,47 @@ func waitListening(ctx context.Context, network, address string) error {
 	}
 }
 
-// mountImages gives containerd the prepared images. What it writes to is
+// mountImages gives containerd the images of a store. What it writes to is
 // copied; the unpacked layers are shared with every other node, read-only.
-func mountImages() error {
+func mountImages(ctx context.Context, store string) error {
 	const root = "/var/lib/containerd"
 	const snapshots = "io.containerd.snapshotter.v1.overlayfs/snapshots"
+	if err := waitFolder(ctx, store); err != nil {
+		return err
+	}
+	from := filepath.Join(store, storeRoot)
 	if _, err := os.Stat(filepath.Join(root, "io.containerd.metadata.v1.bolt")); os.IsNotExist(err) {
-		if err := copyTree(filepath.Join(imagesDir, storeRoot), root, func(rel string, size int64) bool {
+		if err := copyTree(from, root, func(rel string, size int64) bool {
 			return rel == snapshots || size > largestBlob
 		}); err != nil {
 			return fmt.Errorf("copying the images' metadata: %w", err)
 		}
 	}
-	layers, err := os.ReadDir(filepath.Join(imagesDir, storeRoot, snapshots))
+	layers, err := os.ReadDir(filepath.Join(from, snapshots))
 	if err != nil {
 		return fmt.Errorf("listing the images' layers: %w", err)
 	}
 	for _, l := range layers {
-		from, to := filepath.Join(imagesDir, storeRoot, snapshots, l.Name()), filepath.Join(root, snapshots, l.Name())
-		if err := bindReadOnly(from, to); err != nil {
+		if err := bindReadOnly(filepath.Join(from, snapshots, l.Name()), filepath.Join(root, snapshots, l.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// waitFolder waits until a folder is there.
+func waitFolder(ctx context.Context, path string) error {
+	for {
+		_, err := os.Stat(path)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the images: %w", err)
+		case <-time.After(5 * time.Millisecond): // the maker is another process, outside
+		}
+	}
 }
 
 // largestBlob is the size above which a blob is not copied to a node. Manifests

@@ -18,7 +18,14 @@ type program struct {
 	Name string
 	Args []string
 	Env  []string // besides the node's own
+	// Listener, when not nil, is handed to the program's first run and closed
+	// here: later runs open their address themselves.
+	Listener *os.File
 }
+
+// listenerVariable tells our build of the API server which descriptor is its
+// listener.
+const listenerVariable = "SQUALL_API_LISTENER"
 
 // programs keeps the programs of a node running, as systemd would with
 // Restart=always.
@@ -48,6 +55,7 @@ func (ps *programs) keep(p program) {
 		for {
 			began := time.Now()
 			status := ps.once(p)
+			p.Listener = nil
 			ps.report(event{What: whatExited, Program: p.Name, Status: status, Tail: tail(p.log(), maxTail)})
 			if time.Since(began) > steadyRun {
 				pause = firstPause
@@ -86,10 +94,16 @@ func (ps *programs) start(p program) (int, <-chan syscall.WaitStatus, error) {
 		return 0, nil, fmt.Errorf("opening the log of %s: %w", p.Name, err)
 	}
 	defer log.Close()
+	files, env := []uintptr{0, log.Fd(), log.Fd()}, append(p.Env, os.Environ()...)
+	if p.Listener != nil {
+		defer p.Listener.Close()
+		env = append(env, fmt.Sprintf("%s=%d", listenerVariable, len(files)))
+		files = append(files, p.Listener.Fd())
+	}
 	return ps.reaper.start(filepath.Join(componentsDir, "bin", p.Name), append([]string{p.Name}, p.Args...),
 		&syscall.ProcAttr{
-			Env:   append(p.Env, os.Environ()...),
-			Files: []uintptr{0, log.Fd(), log.Fd()},
+			Env:   env,
+			Files: files,
 			Sys:   &syscall.SysProcAttr{Setsid: true},
 		})
 }

@@ -125,6 +125,7 @@ func (h *host) startNode(n nodeConfig) (*nodeLink, error) {
 		Peers:       h.cfg.Nodes,
 		Hierarchies: h.hs,
 		PKI:         h.cfg.PKI.of(n),
+		Store:       h.cfg.Store,
 		Prepared:    h.cfg.Prepared != "",
 		APIServer:   h.cfg.apiServer(),
 	}
@@ -150,8 +151,8 @@ func socketPair(name string) (*nodeLink, *os.File, error) {
 	return &nodeLink{name: name, conn: conn, orders: json.NewEncoder(conn)}, theirs, nil
 }
 
-// listen passes a node's events on. When the control plane says that the API
-// is ready, every node is told to join, and what a first start saved is kept.
+// listen passes a node's events on. When the control plane says that nodes may
+// join, they are told to.
 func (h *host) listen(link *nodeLink, all []*nodeLink) {
 	events := json.NewDecoder(link.conn)
 	for {
@@ -161,7 +162,7 @@ func (h *host) listen(link *nodeLink, all []*nodeLink) {
 		}
 		e.Node = link.name
 		h.events.send(e)
-		if e.What != whatAPI {
+		if e.What != whatOpen {
 			continue
 		}
 		for _, l := range all {
