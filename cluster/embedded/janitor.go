@@ -169,6 +169,7 @@ func await(pid int, s *state, folder string, stop <-chan os.Signal) {
 			if word == ownerRelease {
 				owner = nil
 			}
+			giveBack()
 		}
 	}
 }

@@ -102,6 +102,7 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 		}
 	}
 	m.send(event{What: whatDNS})
+	giveBack()
 	return nil
 }
 

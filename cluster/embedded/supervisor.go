@@ -162,6 +162,9 @@ func (h *host) listen(link *nodeLink, all []*nodeLink) {
 		}
 		e.Node = link.name
 		h.events.send(e)
+		if e.What == whatDNS {
+			giveBack() // the node is up: there is little left to do for it
+		}
 		if e.What != whatOpen {
 			continue
 		}

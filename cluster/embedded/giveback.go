@@ -1,0 +1,43 @@
+//go:build linux
+
+package embedded
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// giveBack returns the memory that starting took: a part of a cluster starts as
+// the whole program, whose packages set themselves up, and then uses little of
+// it for as long as the cluster lives. Garbage goes back to the kernel; the
+// program's read-only pages are let go of and come back from its file when they
+// are needed. What the kernel refuses stays.
+func giveBack() {
+	debug.FreeOSMemory()
+	exe, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	f, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		// proc(5): from-to permissions offset device inode path
+		fields := strings.Fields(lines.Text())
+		if len(fields) != 6 || fields[5] != exe || strings.Contains(fields[1], "w") {
+			continue
+		}
+		var from, to uintptr
+		if _, err := fmt.Sscanf(fields[0], "%x-%x", &from, &to); err == nil {
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
+		}
+	}
+}
