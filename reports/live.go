@@ -47,6 +47,9 @@ func NewLive(w io.Writer, terminal bool) *Live {
 	return l
 }
 
+// firstPhase is the phase that a run begins with; no load has been sent before.
+const firstPhase = "up"
+
 // Phase says that a phase begins and how long it lasts at most; 0 when that is
 // not known.
 func (l *Live) Phase(name string, left time.Duration) {
@@ -54,6 +57,9 @@ func (l *Live) Phase(name string, left time.Duration) {
 	defer l.mu.Unlock()
 	if l.closed {
 		return
+	}
+	if name == firstPhase {
+		l.loaded, l.rate, l.bad = false, 0, 0
 	}
 	l.phase, l.ends = clean(name), time.Time{}
 	if left > 0 {

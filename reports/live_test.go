@@ -57,6 +57,18 @@ func TestLiveWithoutATerminalWritesPlainLines(t *testing.T) {
 	})
 }
 
+func TestLiveForgetsTheLoadOfTheRunBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out screen
+		live := reports.NewLive(&out, false)
+		live.Load(200, 3)
+		live.Phase("down", 0)
+		live.Phase("up", 0)
+		live.Close()
+		assert.Equal(t, "   0.0s  down      200/s  3 bad\n   0.0s  up      \n", out.String())
+	})
+}
+
 func TestLiveOnATerminalIsOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out screen

@@ -251,3 +251,19 @@ func TestDuration(t *testing.T) {
 		assert.Equal(t, want, reports.Duration(d))
 	}
 }
+
+func TestACalmTwinIsNotBlamedForBreakingNothing(t *testing.T) {
+	held := true
+	twin := reports.Verdict{
+		Scenario: "s", Twin: "t", Outcome: reports.Pass, Breaks: []string{"healed"},
+		Expect: []reports.Finding{{Name: "healed", That: "true", Held: &held}},
+	}
+	show := func() string {
+		var out strings.Builder
+		require.NoError(t, reports.Text(&out, []reports.Verdict{twin}, reports.TextOptions{}))
+		return out.String()
+	}
+	assert.Contains(t, show(), "should have broken")
+	twin.Calm = true
+	assert.NotContains(t, show(), "should have broken")
+}

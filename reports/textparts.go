@@ -14,13 +14,17 @@ func (t *text) findings(v *Verdict) {
 	for _, f := range slices.Concat(v.Steady, v.Expect) {
 		width = max(width, min(utf8.RuneCountInString(clean(f.Name)), 32))
 	}
+	breaks := v.Breaks
+	if v.Calm {
+		breaks = nil // without its faults a twin breaks nothing, and should not
+	}
 	for _, group := range []struct {
 		title    string
 		findings []Finding
 		breaks   []string
 	}{
 		{"steady", v.Steady, nil},
-		{"expect", v.Expect, v.Breaks},
+		{"expect", v.Expect, breaks},
 	} {
 		if len(group.findings) == 0 {
 			continue
