@@ -15,6 +15,11 @@ var ErrNotFound = errors.New("no such cluster")
 // already.
 var ErrExists = errors.New("cluster exists")
 
+// ErrHost is wrapped by errors that say that the host cannot carry a cluster:
+// it lacks something, or something on it ended the cluster. Nothing is proven
+// then about the system under test, and nothing is wrong with Squall.
+var ErrHost = errors.New("the host cannot carry a cluster")
+
 // MaxName is the longest name of a cluster. Names go into paths of unix sockets
 // and control groups, which have little room.
 const MaxName = 20

@@ -120,12 +120,15 @@ func (p *Provider) check(spec cluster.Spec) error {
 	if spec.NodeCPU.Sign() < 0 || spec.NodeMemory.Sign() < 0 {
 		errs = append(errs, errors.New("a node's size cannot be negative"))
 	}
+	var host []error
 	if cores := int64(runtime.NumCPU()); spec.NodeCPU.Value() > cores {
 		// A kubelet gives its pods' groups all of the node's processors by
 		// number, and the kernel refuses numbers that do not exist.
-		errs = append(errs, fmt.Errorf("nodes of %s processors asked for: this host has %d, and a node cannot have more", spec.NodeCPU.String(), cores))
+		host = append(host, fmt.Errorf("nodes of %s processors asked for: this host has %d, and a node cannot have more", spec.NodeCPU.String(), cores))
 	}
-	errs = append(errs, p.checkHost()...)
+	if err := errors.Join(append(host, p.checkHost()...)...); err != nil {
+		errs = append(errs, fmt.Errorf("%w:\n%w", cluster.ErrHost, err))
+	}
 	return errors.Join(errs...)
 }
 

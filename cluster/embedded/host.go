@@ -37,8 +37,9 @@ func PackagesLine() string {
 	return "apt-get install -y " + strings.Join(names, " ")
 }
 
-// Facts says what embedded clusters need and whether this host has it.
-func Facts() []Fact {
+// Facts says what embedded clusters need and whether this host has it. The disk
+// that is looked at is the one that holds the cache folder.
+func Facts(cache string) []Fact {
 	facts := []Fact{{
 		What: "root",
 		OK:   os.Geteuid() == 0,
@@ -56,6 +57,27 @@ func Facts() []Fact {
 	for _, p := range packages {
 		_, err := exec.LookPath(p[0])
 		facts = append(facts, Fact{What: "program " + p[0], OK: err == nil, Way: PackagesLine()})
+	}
+	return append(facts, room(cache)...)
+}
+
+// room says whether memory and disk have enough that is free. What cannot be
+// read is left out.
+func room(cache string) []Fact {
+	var facts []Fact
+	add := func(what string, share float64, way string) {
+		facts = append(facts, Fact{
+			What: fmt.Sprintf("%.0f %% of the %s free (%.0f %% are)", leastFree*100, what, share*100),
+			OK:   share >= leastFree,
+			Way:  way,
+		})
+	}
+	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
+		add("memory", meminfo(b, "MemAvailable")/meminfo(b, "MemTotal"), "end what uses it")
+	}
+	var disk unix.Statfs_t
+	if err := unix.Statfs(existing(cache), &disk); err == nil {
+		add("disk under "+cache, freeShare(disk), "remove what is not needed, or name another folder with --cache")
 	}
 	return facts
 }
@@ -91,27 +113,19 @@ const leastFree = 0.20
 // checkHost refuses a host that cannot carry a cluster.
 func (p *Provider) checkHost() []error {
 	var errs []error
-	for _, f := range Facts() {
+	for _, f := range Facts(p.cache) {
 		if !f.OK {
 			errs = append(errs, fmt.Errorf("embedded clusters need %s: %s", f.What, f.Way))
 		}
 	}
-	var disk unix.Statfs_t
-	if err := unix.Statfs(existing(p.cache), &disk); err == nil && disk.Blocks > 0 {
-		errs = append(errs, enough("disk under "+p.cache, float64(disk.Bavail)/float64(disk.Blocks)))
-	}
-	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
-		errs = append(errs, enough("memory", meminfo(b, "MemAvailable")/meminfo(b, "MemTotal")))
-	}
 	return errs
 }
 
-// enough refuses a share that is too small.
-func enough(what string, share float64) error {
-	if share >= leastFree {
-		return nil
-	}
-	return fmt.Errorf("only %.0f %% of the %s is free: a cluster may not be made below %.0f %%, free some first", share*100, what, leastFree*100)
+// freeShare is the share of a file system that is free, as df(1) counts it: what
+// is kept back for others counts neither as used nor as free.
+func freeShare(fs unix.Statfs_t) float64 {
+	used := float64(fs.Blocks - fs.Bfree)
+	return float64(fs.Bavail) / (used + float64(fs.Bavail))
 }
 
 // meminfo returns a value of /proc/meminfo in kB.

@@ -139,7 +139,7 @@ func (p *Provider) awaitReady(ctx context.Context, cfg config, j *janitorLink, p
 		select {
 		case e, open := <-j.events:
 			if !open {
-				return nil, errors.New("the cluster ended while it came up")
+				return nil, fmt.Errorf("the cluster ended while it came up; something killed it: %w", cluster.ErrHost)
 			}
 			if err := b.take(e); err != nil {
 				return nil, err

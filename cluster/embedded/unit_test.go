@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -127,6 +128,7 @@ func TestBadSpecsAreRefusedWithEveryReason(t *testing.T) {
 	assert.ErrorContains(t, err, "negative")
 	_, err = New(t.TempDir()).Create(t.Context(), cluster.Spec{Name: "big", Workers: 1, NodeCPU: resource.MustParse("1000")}, nil)
 	assert.ErrorContains(t, err, "nodes of 1k processors")
+	assert.ErrorIs(t, err, cluster.ErrHost)
 }
 
 func TestABringUpThatCannotEndWellEndsAtOnce(t *testing.T) {
@@ -138,6 +140,10 @@ func TestABringUpThatCannotEndWellEndsAtOnce(t *testing.T) {
 	}
 	assert.ErrorContains(t, b.take(event{Node: "worker-1", What: whatExited, Program: "kubelet", Status: "exit status 1"}), "again and again")
 	assert.Equal(t, "not ready: worker-1: exited", b.describe())
+}
+
+func TestFreeShareLeavesOutWhatIsKeptBack(t *testing.T) {
+	assert.InDelta(t, 0.6, freeShare(unix.Statfs_t{Blocks: 250, Bfree: 210, Bavail: 60}), 1e-9)
 }
 
 func TestTail(t *testing.T) {

@@ -60,7 +60,7 @@ type Fact struct {
 }
 
 // Facts says what embedded clusters need and that this host does not have it.
-func Facts() []Fact {
+func Facts(string) []Fact {
 	return []Fact{{What: "Linux", Way: refusal().Error()}}
 }
 

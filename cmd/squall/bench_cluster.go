@@ -74,7 +74,7 @@ func (c *cli) benchCluster() *cobra.Command {
 }
 
 func (c *cli) measureStarts(ctx context.Context, starts, workers int) error {
-	if err := checkHost(); err != nil {
+	if err := c.checkHost(); err != nil {
 		return err
 	}
 	cache, err := c.cache()

@@ -66,7 +66,7 @@ func (c *cli) benchLoad() *cobra.Command {
 }
 
 func (c *cli) measureLoad(ctx context.Context, length time.Duration) (err error) {
-	if err := checkHost(); err != nil {
+	if err := c.checkHost(); err != nil {
 		return err
 	}
 	p, cache, err := c.provider()

@@ -33,9 +33,13 @@ func (c *cli) cluster() *cobra.Command {
 
 // checkHost refuses a host on which no embedded cluster can be, with every
 // reason.
-func checkHost() error {
+func (c *cli) checkHost() error {
+	cache, err := c.cache()
+	if err != nil {
+		return err
+	}
 	var lacks, hints []string
-	for _, f := range embedded.Facts() {
+	for _, f := range embedded.Facts(cache) {
 		if f.OK {
 			continue
 		}

@@ -83,7 +83,7 @@ func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {
 	if err != nil {
 		return err
 	}
-	if err := checkHost(); err != nil {
+	if err := c.checkHost(); err != nil {
 		return err
 	}
 	p, _, err := c.provider()

@@ -4,17 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"squall/cluster/embedded"
 	"squall/workloads/image/gobuild"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 )
 
 const doctorHelp = `Say what this host has of what Squall needs, and how to get what it lacks. Changes nothing.
@@ -47,7 +43,7 @@ func (c *cli) examine(ctx context.Context) error {
 	}
 	lacking := 0
 	fmt.Fprintln(c.stdout, "embedded clusters need:")
-	for _, f := range append(embedded.Facts(), free(cache)...) {
+	for _, f := range embedded.Facts(cache) {
 		mark, way := "✓", ""
 		if !f.OK {
 			mark, way = "✗", "\n      → "+f.Way
@@ -70,60 +66,6 @@ func (c *cli) examine(ctx context.Context) error {
 	}
 	fmt.Fprintln(c.stdout, "\nall is here: embedded clusters can be made")
 	return nil
-}
-
-// leastFree is the share of memory and disk that must be free before a cluster
-// is made, by the design's safety rules.
-const leastFree = 0.20
-
-// free says how much memory and disk is free. What this system does not tell is
-// left out.
-func free(cache string) []embedded.Fact {
-	var facts []embedded.Fact
-	add := func(what string, available, total float64, way string) {
-		if total > 0 {
-			facts = append(facts, embedded.Fact{
-				What: fmt.Sprintf("%.0f %% of the %s free (%s of %s are)", leastFree*100, what, gigabytes(available), gigabytes(total)),
-				OK:   available/total >= leastFree,
-				Way:  way,
-			})
-		}
-	}
-	available, total := memory()
-	add("memory", available, total, "end what uses memory")
-	folder := cache
-	for {
-		var disk unix.Statfs_t
-		if err := unix.Statfs(folder, &disk); err == nil {
-			size := float64(disk.Bsize)
-			add("disk", float64(disk.Bavail)*size, float64(disk.Blocks)*size, "remove what is not needed, or name another folder with --cache")
-			return facts
-		}
-		if folder == filepath.Dir(folder) {
-			return facts
-		}
-		folder = filepath.Dir(folder) // the cache may not exist yet
-	}
-}
-
-// memory is how many bytes are available and how many there are; zeros where
-// there is no /proc/meminfo.
-func memory() (available, total float64) {
-	text, _ := os.ReadFile("/proc/meminfo")
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 {
-			continue
-		}
-		kb, _ := strconv.ParseFloat(fields[1], 64)
-		switch fields[0] {
-		case "MemAvailable:":
-			available = kb * 1024
-		case "MemTotal:":
-			total = kb * 1024
-		}
-	}
-	return available, total
 }
 
 // folderSize is how many bytes the files in a folder take, each counted once

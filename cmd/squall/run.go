@@ -92,7 +92,7 @@ func (c *cli) runAll(ctx context.Context, r running, names []string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkHost(); err != nil {
+	if err := c.checkHost(); err != nil {
 		return err
 	}
 	opt, err := c.suiteOptions(r)
