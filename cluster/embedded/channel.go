@@ -35,6 +35,7 @@ type what string
 
 const (
 	whatLaunched   what = "launched"           // the supervisor was cloned
+	whatReady      what = "ready"              // the janitor says so to everybody
 	whatContainerd what = "containerd listens" // on a node
 	whatOpen       what = "nodes may join"     // on the control plane
 	whatAPI        what = "API ready"          // on the control plane

@@ -132,6 +132,13 @@ func TestDeath(t *testing.T) {
 	require.NoError(t, err)
 	links, err := os.ReadDir("/sys/class/net")
 	require.NoError(t, err)
+	// One is set to what no kubelet wants, so that a change would show.
+	const odd = "/proc/sys/kernel/keys/root_maxkeys"
+	was, err := os.ReadFile(odd)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(odd, []byte("999999"), 0o644))
+	t.Cleanup(func() { assert.NoError(t, os.WriteFile(odd, was, 0o644)) })
+	kernel := kernelSettings(t)
 
 	t.Run("of the owner takes the cluster along", func(t *testing.T) {
 		o := own(t, "dies-1")
@@ -168,6 +175,19 @@ func TestDeath(t *testing.T) {
 	linksAfter, err := os.ReadDir("/sys/class/net")
 	require.NoError(t, err)
 	assert.Len(t, linksAfter, len(links))
+	assert.Equal(t, kernel, kernelSettings(t))
+}
+
+// kernelSettings are the settings that kubelets would change on the host.
+func kernelSettings(t *testing.T) map[string]string {
+	t.Helper()
+	settings := map[string]string{}
+	for name := range kubeletTunables {
+		b, err := os.ReadFile(filepath.Join("/proc/sys", name))
+		require.NoError(t, err)
+		settings[name] = string(b)
+	}
+	return settings
 }
 
 func TestADetachedClusterOutlivesItsMaker(t *testing.T) {

@@ -117,6 +117,9 @@ func (p *Provider) check(spec cluster.Spec) error {
 	if spec.Workers < 1 || spec.Workers > MaxWorkers {
 		errs = append(errs, fmt.Errorf("%d workers asked for: an embedded cluster has 1 to %d", spec.Workers, MaxWorkers))
 	}
+	if spec.NodeCPU.MilliValue()%1000 != 0 {
+		errs = append(errs, fmt.Errorf("nodes of %s processors asked for: a kubelet advertises whole ones", spec.NodeCPU.String()))
+	}
 	if spec.NodeCPU.Sign() < 0 || spec.NodeMemory.Sign() < 0 {
 		errs = append(errs, errors.New("a node's size cannot be negative"))
 	}
@@ -165,6 +168,10 @@ func (p *Provider) launchWith(ctx context.Context, cfg config, progress func(str
 		cancel(err)
 	}
 	<-unpacked
+	if err != nil && cfg.Prepared != "" && !errors.Is(err, context.Canceled) && !errors.Is(err, cluster.ErrHost) {
+		// It may be what is damaged; without it the next start is a first one.
+		err = errors.Join(err, os.RemoveAll(cfg.Prepared))
+	}
 	return c, err
 }
 
@@ -211,7 +218,7 @@ func (p *Provider) Remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.stopJanitor(ctx); err != nil {
+	if err := s.stopJanitor(ctx, p.folder(name)); err != nil {
 		return fmt.Errorf("removing cluster %q: %w", name, err)
 	}
 	return p.Sweep(ctx)

@@ -91,7 +91,7 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.snapshotter.v1.bt
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = true
 [plugins."io.containerd.cri.v1.runtime".cni]
-  bin_dirs = ["/opt/cni/bin"]
+  bin_dirs = ["` + componentsDir + `/cni"]
   conf_dir = "` + cniConfigDir + `"
 `
 
@@ -132,7 +132,9 @@ tlsPrivateKeyFile: $PKI/kubelet-server-$NODE.key
 clusterDomain: cluster.local
 clusterDNS: [$DNS]
 resolvConf: $RESOLV
-# The nodes share the host's disk: its fill says nothing about a node.
+# A node's disk is a share of the host's memory: its fill says nothing about the
+# node. Memory is evicted for as anywhere.
+mergeDefaultEvictionSettings: true
 imageGCHighThresholdPercent: 100
 evictionHard: {nodefs.available: "0%", imagefs.available: "0%", nodefs.inodesFree: "0%", imagefs.inodesFree: "0%"}
 `) + taint

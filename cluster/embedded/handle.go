@@ -19,13 +19,12 @@ import (
 
 // handle is a cluster that is up.
 type handle struct {
-	state   state
-	folder  string
-	hs      []hierarchy
-	janitor *janitorLink // nil when another process made the cluster
+	state  state
+	folder string
+	hs     []hierarchy
 
 	done  chan struct{}
-	close func()
+	close func() // stops watching the cluster, which goes on
 }
 
 var _ cluster.Cluster = (*handle)(nil)
@@ -56,9 +55,6 @@ func (h *handle) Info() cluster.Info { return h.state.Info }
 
 // Done is closed when the cluster is gone. See [cluster.Cluster].
 func (h *handle) Done() <-chan struct{} { return h.done }
-
-// Close stops watching the cluster, which goes on.
-func (h *handle) Close() { h.close() }
 
 // Kubeconfig is an administrator's kubeconfig. See [cluster.Cluster].
 func (h *handle) Kubeconfig() ([]byte, error) {
@@ -136,7 +132,7 @@ func (h *handle) Exec(ctx context.Context, run cluster.Exec) error {
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		killChild(child)
+		killSession(child)
 		<-ended
 		err = context.Cause(ctx)
 	}

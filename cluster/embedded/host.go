@@ -52,7 +52,7 @@ func Facts(cache string) []Fact {
 		Way:  "this host lacks " + missingControllers(hs) + "; embedded clusters do not work on hosts with cgroup v2 only yet: boot with systemd.unified_cgroup_hierarchy=0",
 	})
 	for _, fs := range []string{"overlay", "tmpfs", "proc", "sysfs"} {
-		facts = append(facts, Fact{What: "file system " + fs, OK: kernelHas("/proc/filesystems", fs), Way: "modprobe " + fs})
+		facts = append(facts, Fact{What: "file system " + fs, OK: kernelHas(fs), Way: "modprobe " + fs})
 	}
 	for _, p := range packages {
 		_, err := exec.LookPath(p[0])
@@ -93,18 +93,23 @@ func missingControllers(hs []hierarchy) string {
 	return strings.Join(missing, ", ")
 }
 
-// kernelHas reports whether a word stands at the end of a line of a file.
-func kernelHas(file, word string) bool {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return false
+// kernelHas reports whether the kernel knows a file system, or has a module for
+// it that it loads at the first mount.
+func kernelHas(filesystem string) bool {
+	var u unix.Utsname
+	modules := ""
+	if unix.Uname(&u) == nil {
+		modules = filepath.Join("/lib/modules", unix.ByteSliceToString(u.Release[:]))
 	}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 0 && f[len(f)-1] == word {
-			return true
-		}
-	}
-	return false
+	return fileHas("/proc/filesystems", "\t"+filesystem+"\n") ||
+		fileHas(filepath.Join(modules, "modules.dep"), "/"+filesystem+".ko") ||
+		fileHas(filepath.Join(modules, "modules.builtin"), "/"+filesystem+".ko")
+}
+
+// fileHas reports whether a text stands in a file.
+func fileHas(path, text string) bool {
+	b, err := os.ReadFile(path)
+	return err == nil && strings.Contains(string(b), text)
 }
 
 // leastFree is the share of memory and disk that a cluster must leave free.

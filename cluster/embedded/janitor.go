@@ -52,7 +52,7 @@ func janitor([]string) error {
 }
 
 // tend makes the cluster's first parts, waits for its end and cleans up.
-func tend(cfg config, events *eventWriter) error {
+func tend(cfg config, events *eventWriter) (err error) {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	lock, err := claim(cfg.Folder)
@@ -65,13 +65,7 @@ func tend(cfg config, events *eventWriter) error {
 		return err
 	}
 	group := groupPrefix + cfg.Name
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), cleanTimeout)
-		defer cancel()
-		if err := clean(ctx, hs, group, cfg.Folder, cfg.SaveTemp); err != nil {
-			fmt.Fprintln(os.Stderr, "squall-janitor:", err)
-		}
-	}()
+	defer func() { err = errors.Join(err, leave(cfg, hs, group)) }()
 	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return fmt.Errorf("opening the API's address on the loopback: %w", err)
@@ -97,7 +91,7 @@ func tend(cfg config, events *eventWriter) error {
 	} else {
 		events.send(event{What: whatLaunched})
 	}
-	await(pid, &s, cfg.Folder, stop)
+	await(pid, &s, cfg.Folder, events, stop)
 	return err
 }
 
@@ -106,7 +100,7 @@ func tend(cfg config, events *eventWriter) error {
 func claim(folder string) (*os.File, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), cleanTimeout)
 	defer cancel()
-	unlock, err := lockRun(ctx, filepath.Dir(filepath.Dir(folder)))
+	unlock, err := lockRun(ctx, runOf(folder))
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +136,7 @@ func writeKubeconfig(cfg config, info cluster.Info) error {
 
 // await returns when the supervisor has ended, which it makes happen when it is
 // told to stop or when the creator is gone.
-func await(pid int, s *state, folder string, stop <-chan os.Signal) {
+func await(pid int, s *state, folder string, events *eventWriter, stop <-chan os.Signal) {
 	exited := make(chan struct{})
 	go func() {
 		_ = waitChild(pid) // it is always killed
@@ -164,7 +158,9 @@ func await(pid int, s *state, folder string, stop <-chan os.Signal) {
 			}
 			s.Ready = true
 			if err := s.write(folder); err != nil {
-				fmt.Fprintln(os.Stderr, "squall-janitor:", err)
+				events.send(event{What: whatFailed, Status: err.Error()})
+			} else {
+				events.send(event{What: whatReady})
 			}
 			if word == ownerRelease {
 				owner = nil
@@ -194,6 +190,22 @@ func watchOwner() <-chan string {
 	}()
 	return words
 }
+
+// leave removes what is left once the supervisor has gone. No new cluster of
+// this name can take the folder while it goes.
+func leave(cfg config, hs []hierarchy, group string) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), cleanTimeout, fmt.Errorf("not gone within %s", cleanTimeout))
+	defer cancel()
+	unlock, err := lockRun(ctx, runOf(cfg.Folder))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return clean(ctx, hs, group, cfg.Folder, cfg.SaveTemp)
+}
+
+// runOf is the folder for running clusters that a state folder lies in.
+func runOf(folder string) string { return filepath.Dir(filepath.Dir(folder)) }
 
 // clean removes what a dead supervisor leaves.
 func clean(ctx context.Context, hs []hierarchy, group, folder, saveTemp string) error {

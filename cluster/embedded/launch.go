@@ -27,20 +27,44 @@ func (p *Provider) launch(ctx context.Context, cfg config, progress func(string)
 	}
 	c, err := p.awaitReady(ctx, cfg, j, progress)
 	if err == nil {
-		word := ownerKeep
-		if cfg.Detached {
-			word = ownerRelease
-		}
-		if _, err = io.WriteString(j.owner, word); err == nil {
-			return c, nil
-		}
-		err = fmt.Errorf("the cluster's janitor has ended: %w", err)
+		err = j.announce(ctx, cfg.Detached)
 	}
-	j.owner.Close() // the janitor ends the cluster
-	if waitErr := j.wait(); waitErr != nil {
-		err = errors.Join(err, waitErr)
+	if err != nil {
+		j.owner.Close() // the janitor ends the cluster
+		return nil, fmt.Errorf("making the cluster %q: %w", cfg.Name, errors.Join(err, j.wait()))
 	}
-	return nil, fmt.Errorf("making the cluster %q: %w", cfg.Name, err)
+	go func() {
+		_ = j.wait() // so that it does not stay as a zombie; what it left, a sweep removes
+		j.owner.Close()
+	}()
+	return c, nil
+}
+
+// announce tells the janitor that the cluster is ready and waits until everybody
+// can find it.
+func (j *janitorLink) announce(ctx context.Context, detached bool) error {
+	word := ownerKeep
+	if detached {
+		word = ownerRelease
+	}
+	if _, err := io.WriteString(j.owner, word); err != nil {
+		return fmt.Errorf("the cluster's janitor has ended: %w", err)
+	}
+	for {
+		select {
+		case e, open := <-j.events:
+			switch {
+			case !open:
+				return fmt.Errorf("the cluster ended as it became ready; something killed it: %w", cluster.ErrHost)
+			case e.What == whatFailed:
+				return errors.New(strings.TrimSpace(e.Node + " " + e.Status))
+			case e.What == whatReady:
+				return nil
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("the cluster's janitor does not answer: %w", context.Cause(ctx))
+		}
+	}
 }
 
 // janitorLink is the creator's end of the pipes to a janitor.
@@ -48,6 +72,9 @@ type janitorLink struct {
 	process *exec.Cmd
 	owner   *os.File
 	events  <-chan event
+	// said is what the janitor and the parts below it write to standard error,
+	// which is little: what they cannot say in an event. It has no name.
+	said *os.File
 }
 
 // startJanitor starts the janitor, out of reach of the terminal's signals.
@@ -67,11 +94,19 @@ func startJanitor(cfg config) (*janitorLink, error) {
 		return nil, err
 	}
 	defer ownerRead.Close()
+	said, err := os.CreateTemp("", "squall-parts-*")
+	if err != nil {
+		return nil, fmt.Errorf("making a file for what the cluster's parts say: %w", err)
+	}
+	if err := os.Remove(said.Name()); err != nil {
+		return nil, err
+	}
 	cmd := &exec.Cmd{
 		Path:        "/proc/self/exe",
 		Args:        []string{janitorName},
 		Env:         partEnvironment(),
 		Dir:         "/",
+		Stderr:      said,
 		ExtraFiles:  []*os.File{configRead, eventsWrite, ownerRead},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
@@ -80,7 +115,7 @@ func startJanitor(cfg config) (*janitorLink, error) {
 	}
 	events := make(chan event, 64)
 	go readEvents(eventsRead, events)
-	j := &janitorLink{process: cmd, owner: ownerWrite, events: events}
+	j := &janitorLink{process: cmd, owner: ownerWrite, events: events, said: said}
 	if err := writeConfig(configWrite, cfg); err != nil {
 		ownerWrite.Close()
 		return nil, errors.Join(err, j.wait())
@@ -108,13 +143,16 @@ func readEvents(r *os.File, events chan<- event) {
 }
 
 // wait waits until the janitor has ended, which it does within [cleanTimeout].
+// When it ended badly the error is what its parts have said.
 func (j *janitorLink) wait() error {
-	err := j.process.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return nil // it said why in an event
+	defer j.said.Close()
+	if err := j.process.Wait(); err == nil {
+		return nil
 	}
-	return err
+	if said := strings.TrimSpace(tailOf(j.said, maxTail)); said != "" {
+		return fmt.Errorf("the cluster's parts said:\n%s", said)
+	}
+	return nil
 }
 
 // fragile are the programs whose end during bring-up ends the bring-up: all
@@ -159,9 +197,8 @@ func (p *Provider) awaitReady(ctx context.Context, cfg config, j *janitorLink, p
 	if err != nil {
 		return nil, err
 	}
-	c.janitor = j
 	if err := waitNodes(ctx, c, cfg); err != nil {
-		c.Close()
+		c.close()
 		return nil, err
 	}
 	return c, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -68,7 +69,6 @@ func mountRoot(cfg config) error {
 		func() error { return mount("/dev", root+"/dev", "", unix.MS_BIND|unix.MS_REC, "") },
 		func() error { return mount("proc", root+"/proc", "proc", 0, "") },
 		func() error { return bindReadOnly(cfg.Components, root+componentsDir) },
-		func() error { return bindReadOnly(cfg.Components+"/cni", root+"/opt/cni/bin") },
 		func() error { return bindReadOnly(cfg.Stores, root+imagesDir) },
 	}
 	if cfg.Prepared != "" {
@@ -130,6 +130,55 @@ func mountSys(hs []hierarchy) error {
 		if err := mount("cgroup", h.Dir, "cgroup", 0, h.Options); err != nil {
 			return err
 		}
+		if err := linkControllers(h.Dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// linkControllers makes a hierarchy of several controllers, "cpu,cpuacct",
+// known by each one's name, as systemd does.
+func linkControllers(dir string) error {
+	base := filepath.Base(dir)
+	if !strings.Contains(base, ",") {
+		return nil
+	}
+	for name := range strings.SplitSeq(base, ",") {
+		if err := os.Symlink(base, filepath.Join(filepath.Dir(dir), name)); err != nil {
+			return fmt.Errorf("naming the control groups of %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// kubeletTunables are the settings that a kubelet demands of the kernel (v1.36:
+// pkg/kubelet/cm/container_manager_linux.go, setupKernelTunables). They belong
+// to no namespace: a kubelet that could write them would change the host.
+var kubeletTunables = map[string]string{
+	"vm/overcommit_memory":      "1",
+	"vm/panic_on_oom":           "0",
+	"kernel/panic":              "10",
+	"kernel/panic_on_oops":      "1",
+	"kernel/keys/root_maxkeys":  "1000000",
+	"kernel/keys/root_maxbytes": "25000000",
+}
+
+// shieldKernel puts a file in the place of each of the kernel's settings that a
+// kubelet would change. It finds the values that it wants and writes nothing;
+// what else is written there stays in the node.
+func shieldKernel() error {
+	for name, value := range kubeletTunables {
+		file := filepath.Join("/run/squall-sysctl", strings.ReplaceAll(name, "/", "."))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, []byte(value+"\n"), 0o644); err != nil {
+			return err
+		}
+		if err := unix.Mount(file, filepath.Join("/proc/sys", name), "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("shielding the host's %s: %w", name, err)
+		}
 	}
 	return nil
 }
@@ -151,6 +200,9 @@ func mountNode(n nodeConfig, hs []hierarchy) error {
 		return err
 	}
 	if err := mountSys(hs); err != nil {
+		return err
+	}
+	if err := shieldKernel(); err != nil {
 		return err
 	}
 	for _, d := range []string{"/var/lib/kubelet", "/var/lib/containerd", "/var/lib/cni", "/var/lib/etcd", "/var/log"} {

@@ -63,16 +63,14 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 			return err
 		}
 	}
-	if err := mountImages(ctx, filepath.Join(imagesDir, m.Store)); err != nil {
-		return err
-	}
-	m.programs.keep(program{Name: "containerd", Args: []string{"--config", containerdConfig}})
+	runtime := make(chan error, 1)
+	go func() { runtime <- m.startContainerd(ctx) }()
 	if m.Node.ControlPlane {
 		if err := m.startControlPlane(ctx); err != nil {
 			return err
 		}
 	}
-	if err := waitListening(ctx, "unix", containerdSocket); err != nil {
+	if err := <-runtime; err != nil {
 		return err
 	}
 	m.send(event{What: whatContainerd})
@@ -104,6 +102,16 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 	m.send(event{What: whatDNS})
 	giveBack()
 	return nil
+}
+
+// startContainerd starts containerd once its images are there; on the control
+// plane the API server starts meanwhile.
+func (m *machine) startContainerd(ctx context.Context) error {
+	if err := mountImages(ctx, filepath.Join(imagesDir, m.Store)); err != nil {
+		return err
+	}
+	m.programs.keep(program{Name: "containerd", Args: []string{"--config", containerdConfig}})
+	return waitListening(ctx, "unix", containerdSocket)
 }
 
 // settle gives the node its mounts, size, name, network and files.

@@ -54,6 +54,14 @@ func waitChild(pid int) error {
 	}
 }
 
+// killSession kills a child that leads a session of its own, and what it
+// started.
+func killSession(pid int) {
+	if pid > 0 {
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
+	}
+}
+
 // killChild kills a child that was started, and does nothing for one that was
 // not.
 func killChild(pid int) {

@@ -61,6 +61,7 @@ func (p *pipes) start() {
 		go func() {
 			defer p.copies.Done()
 			_, _ = io.Copy(w, p.out[i])
+			p.out[i].Close() // a program that goes on writing is told so
 		}()
 	}
 }

@@ -118,7 +118,16 @@ func tail(path string, size int64) string {
 		return ""
 	}
 	defer f.Close()
-	if _, err := f.Seek(-size, io.SeekEnd); err != nil && !errors.Is(err, syscall.EINVAL) {
+	return tailOf(f, size)
+}
+
+// tailOf is tail for an open file.
+func tailOf(f *os.File, size int64) string {
+	_, err := f.Seek(-size, io.SeekEnd)
+	if errors.Is(err, syscall.EINVAL) { // it is shorter
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
 		return ""
 	}
 	b, _ := io.ReadAll(io.LimitReader(f, size))

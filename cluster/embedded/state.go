@@ -62,7 +62,7 @@ func writeWhole(path string, b []byte) error {
 const stopTimeout = 30 * time.Second
 
 // stopJanitor asks the janitor to end the cluster and waits until it is gone.
-func (s state) stopJanitor(ctx context.Context) error {
+func (s state) stopJanitor(ctx context.Context, folder string) error {
 	fd, err := unix.PidfdOpen(s.Janitor, 0)
 	if errors.Is(err, syscall.ESRCH) {
 		return nil
@@ -71,8 +71,11 @@ func (s state) stopJanitor(ctx context.Context) error {
 		return fmt.Errorf("opening the janitor (pid %d): %w", s.Janitor, err)
 	}
 	defer unix.Close(fd)
-	// The pid may have been given to another process since the state was
-	// read; the lock tells, and the pidfd keeps it from changing afterwards.
+	// Since the state was read the janitor may have ended and its pid have been
+	// given to another process. As long as the lock is held, it has not.
+	if held, err := lockHeld(filepath.Join(folder, lockFile)); err != nil || !held {
+		return err
+	}
 	if err := unix.PidfdSendSignal(fd, unix.SIGTERM, nil, 0); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stopping the janitor (pid %d): %w", s.Janitor, err)
 	}

@@ -4,6 +4,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -45,22 +46,35 @@ func unpackImages([]string) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	stopped := make(chan struct{})
+	go func() {
+		status := <-daemon
+		stop(fmt.Errorf("containerd ended: %s", describeStatus(status)))
+		close(stopped)
+	}()
 	if err := waitListening(ctx, "unix", unpackSocket); err != nil {
-		return err
+		return errors.Join(err, context.Cause(ctx))
 	}
 	for _, archive := range o.Archives {
 		_, ended, err := start("ctr", "--address", unpackSocket, "--namespace", "k8s.io", "images", "import", archive)
 		if err != nil {
 			return err
 		}
-		if status := <-ended; status != 0 {
-			return fmt.Errorf("importing %s: %s", archive, describeStatus(status))
+		select {
+		case status := <-ended:
+			if status != 0 {
+				return fmt.Errorf("importing %s: %s", archive, describeStatus(status))
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("importing %s: %w", archive, context.Cause(ctx))
 		}
 	}
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		return fmt.Errorf("stopping containerd: %w", err)
 	}
-	<-daemon
+	<-stopped
 	return dropLayers(o.Root)
 }
 
