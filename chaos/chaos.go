@@ -83,7 +83,8 @@ type Env struct {
 // Observer sees effects without the injector's help.
 type Observer interface {
 	// WaitPodGone waits until the recorder's watch has seen the pod with this
-	// UID deleted, and returns when that was, on the run's clock.
+	// UID deleted, and returns when that was, on the run's clock. A pod that the
+	// watch has not seen yet is waited for.
 	WaitPodGone(ctx context.Context, uid string) (time.Duration, error)
 	// PodProcesses counts the processes of the pod with this UID that exist on
 	// the node, as the node's kernel sees them. A pod that the kernel knows

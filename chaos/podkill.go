@@ -37,7 +37,9 @@ func (podKill) Class() Lease { return Instant }
 
 // Inject deletes all victims at once, each by name and UID. A victim that is
 // no longer there, or whose name now belongs to another pod, is an error: it
-// was not ours to kill. Others may have been deleted all the same.
+// was not ours to kill. So is one that runs no process when it is to be killed:
+// that it runs none afterwards would prove nothing. Others may have been deleted
+// all the same.
 func (k podKill) Inject(ctx context.Context, env Env, victims []Victim) error {
 	if len(victims) == 0 {
 		return errors.New("pod-kill has no victim")
@@ -56,6 +58,9 @@ func (k podKill) Inject(ctx context.Context, env Env, victims []Victim) error {
 }
 
 func (k podKill) kill(ctx context.Context, env Env, v Victim) error {
+	if err := alive(ctx, env.Observer, v); err != nil {
+		return err
+	}
 	uid := types.UID(v.UID)
 	err := env.Client.CoreV1().Pods(v.Namespace).Delete(ctx, v.Pod, metav1.DeleteOptions{
 		GracePeriodSeconds: &k.grace,
@@ -68,6 +73,22 @@ func (k podKill) kill(ctx context.Context, env Env, v Victim) error {
 		return fmt.Errorf("cannot kill %s: another pod has its name now, so something else ended it: %w", v, err)
 	case err != nil:
 		return fmt.Errorf("cannot kill %s: %w", v, err)
+	}
+	return nil
+}
+
+// alive holds that there is something to kill, by the kernel of the victim's
+// node.
+func alive(ctx context.Context, observer Observer, v Victim) error {
+	if v.Node == "" {
+		return fmt.Errorf("cannot kill %s: it is on no node, so it runs nothing", v)
+	}
+	n, err := observer.PodProcesses(ctx, v.Node, v.UID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot kill %s: its processes on %s cannot be counted, so its death could not be proven: %w", v, v.Node, err)
+	case n < 1:
+		return fmt.Errorf("cannot kill %s: it ran nothing: no process of it is on %s, so its death would prove nothing", v, v.Node)
 	}
 	return nil
 }
@@ -105,9 +126,6 @@ func proveKilled(ctx context.Context, observer Observer, v Victim) (string, erro
 			v, seconds(time.Since(begun)), err)
 	}
 	gone := fmt.Sprintf("gone from the watch after %s (at %s of the run)", seconds(time.Since(begun)), seconds(at))
-	if v.Node == "" {
-		return fmt.Sprintf("%s: %s, and it was on no node", v, gone), nil
-	}
 	if err := waitNoProcess(ctx, observer, v); err != nil {
 		return "", fmt.Errorf("%s is not proven dead: it is %s, but after %s %w",
 			v, gone, seconds(time.Since(begun)), err)

@@ -69,7 +69,7 @@ func TestPodKillOfOthers(t *testing.T) {
 	err := killer(t, "").Inject(t.Context(), c.Env(), victims)
 	require.Error(t, err)
 	assert.ErrorContains(t, err, "cannot kill catalog/0 (pod squall/vanished): it was gone before the fault")
-	assert.ErrorContains(t, err, "cannot kill catalog/1 (pod squall/catalog-1): another pod has its name now")
+	assert.ErrorContains(t, err, "cannot kill catalog/1 (pod squall/catalog-1): it ran nothing: no process of it is on w2")
 	assert.NotContains(t, err.Error(), "catalog-2")
 	var status apierrors.APIStatus
 	assert.True(t, errors.As(err, &status), "the API's own answer can be asked for")
@@ -130,23 +130,49 @@ func TestPodKillNeedsEyes(t *testing.T) {
 	env := c.Env()
 	env.Observer = blind{c}
 	fault := killer(t, "")
-	require.NoError(t, fault.Inject(t.Context(), env, c.Victims()))
-	_, err := fault.Prove(t.Context(), env, c.Victims())
+	err := fault.Inject(t.Context(), env, c.Victims())
+	require.ErrorContains(t, err, "cannot kill catalog/0 (pod squall/catalog-0): its processes on w1 cannot be counted, "+
+		"so its death could not be proven: the node does not answer")
+	assert.Empty(t, c.Deleted())
+	require.NoError(t, fault.Inject(t.Context(), c.Env(), c.Victims()))
+	_, err = fault.Prove(t.Context(), env, c.Victims())
 	assert.ErrorContains(t, err, "its processes on w1 cannot be counted: the node does not answer")
 }
 
-// TestPodKillOfUnscheduled kills a pod that was on no node: there is no kernel
-// to ask.
-func TestPodKillOfUnscheduled(t *testing.T) {
+// counting is an observer that counts the same for every pod.
+type counting struct {
+	chaos.Observer
+	processes int
+}
+
+func (c counting) PodProcesses(context.Context, string, string) (int, error) { return c.processes, nil }
+
+// TestPodKillOfNothing aims at pods whose death would prove nothing: they are
+// left alone.
+func TestPodKillOfNothing(t *testing.T) {
 	c := chaostest.NewCluster(1)
-	c.GoneAfter = 0
 	env := c.Env()
-	env.Observer = blind{c}
+	env.Observer = counting{c, 0}
+	err := killer(t, "").Inject(t.Context(), env, c.Victims())
+	require.ErrorContains(t, err, "it ran nothing: no process of it is on w1, so its death would prove nothing")
+
 	victims := c.Victims()
 	victims[0].Node = ""
-	fault := killer(t, "")
-	require.NoError(t, fault.Inject(t.Context(), env, victims))
-	evidence, err := fault.Prove(t.Context(), env, victims)
-	require.NoError(t, err)
-	assert.Contains(t, evidence, "and it was on no node")
+	err = killer(t, "").Inject(t.Context(), c.Env(), victims)
+	require.ErrorContains(t, err, "cannot kill catalog/0 (pod squall/catalog-0): it is on no node, so it runs nothing")
+	assert.Empty(t, c.Deleted())
+}
+
+// TestPodKillOfANamesake has the processes of a pod left whose name another one
+// has by now.
+func TestPodKillOfANamesake(t *testing.T) {
+	c := chaostest.NewCluster(1)
+	env := c.Env()
+	env.Observer = counting{c, 1}
+	victims := c.Victims()
+	victims[0].UID = "the-one-before"
+	err := killer(t, "").Inject(t.Context(), env, victims)
+	require.ErrorContains(t, err, "cannot kill catalog/0 (pod squall/catalog-0): another pod has its name now")
+	var status apierrors.APIStatus
+	assert.True(t, errors.As(err, &status), "the API's own answer can be asked for")
 }

@@ -26,6 +26,7 @@ type junitSuite struct {
 	Time       string          `xml:"time,attr"`
 	Properties []junitProperty `xml:"properties>property"`
 	Cases      []junitCase     `xml:"testcase"`
+	uncounted  string          // why nothing in it counts
 }
 
 type junitProperty struct {
@@ -51,7 +52,10 @@ type junitProblem struct {
 // testcase for each expectation with its numbers, and one named "verdict" for
 // the run as a whole. A twin's case fails when the twin did not break what it
 // is to break, so that a suite whose twins are as designed is green. What could
-// not be judged is an error and not a failure.
+// not be judged is an error and not a failure. A vacuous twin has a failing case
+// "vacuous"; what is false in a calm run is no failure, and what a verdict that
+// does not count would complain of is skipped: a report is as red as the exit
+// code.
 func JUnit(w io.Writer, vs []Verdict) error {
 	all := junitSuites{}
 	for i := range vs {
@@ -95,6 +99,12 @@ func junitOf(v *Verdict) junitSuite {
 			{"outcome", string(v.Outcome)},
 		},
 	}
+	if len(v.Vacuous) > 0 { // before uncounted is set: it counts whatever the run came to
+		s.add(junitVacuous(v))
+	}
+	if v.Uncounted != "" {
+		s.uncounted = xmlText(v.Uncounted)
+	}
 	s.add(junitVerdict(v))
 	for i := range v.Steady {
 		c := junitFinding(&v.Steady[i])
@@ -110,6 +120,12 @@ func junitOf(v *Verdict) junitSuite {
 	return s
 }
 
+// junitVacuous is the case of a twin that proves nothing.
+func junitVacuous(v *Verdict) junitCase {
+	names := xmlText(strings.Join(v.Vacuous, ", "))
+	return junitCase{Name: "vacuous", Failure: &junitProblem{Message: "its patch alone breaks [" + names + "], without any fault: it proves nothing"}}
+}
+
 // junitExpect is the case of one expectation, in the light of the verdict.
 func junitExpect(v *Verdict, f *Finding) junitCase {
 	c := junitFinding(f)
@@ -121,11 +137,17 @@ func junitExpect(v *Verdict, f *Finding) junitCase {
 		c.Skipped, c.Error = &junitProblem{Message: c.Error.Message}, nil
 	case c.Failure != nil && (v.Outcome == Inconclusive || v.Outcome == Error):
 		c.Error, c.Failure = c.Failure, nil // nothing was proven
+	case v.Calm && c.Failure != nil: // only what a twin's patch alone breaks counts
+		c.Failure = nil
+		c.Out += "false, which counts for nothing in a calm run\n"
 	}
 	return c
 }
 
 func (s *junitSuite) add(c junitCase) {
+	if s.uncounted != "" && (c.Failure != nil || c.Error != nil) {
+		c.Failure, c.Error, c.Skipped = nil, nil, &junitProblem{Message: s.uncounted}
+	}
 	c.Class = s.Name
 	s.Tests++
 	if c.Failure != nil {
@@ -151,7 +173,7 @@ func junitVerdict(v *Verdict) junitCase {
 	switch {
 	case v.Outcome == Inconclusive || v.Outcome == Error:
 		c.Error = problem
-	case with != green && !(v.Calm && v.Twin != ""): // a calm twin may fail: see judge.Vacuous
+	case with != green && !v.Calm: // a calm run may fail: see judge.Vacuous
 		c.Failure = problem
 	}
 	return c

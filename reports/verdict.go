@@ -32,6 +32,11 @@ type Verdict struct {
 	// twin did what it was designed to do. Both are empty for a scenario.
 	Breaks   []string `json:"breaks,omitempty"`
 	Designed *bool    `json:"designed,omitempty"`
+	// Vacuous are those of Breaks that the twin's patch breaks without any fault,
+	// and Uncounted says why a verdict does not count. Both are of a suite and not
+	// of a run: they are empty in a record.
+	Vacuous   []string `json:"vacuous,omitempty"`
+	Uncounted string   `json:"uncounted,omitempty"`
 	// Windows are the measures of each window, for the reports.
 	Windows []WindowMeasure `json:"windows,omitempty"`
 	// Events are the measures of each timeline entry, for the reports.

@@ -123,8 +123,8 @@ func (c *checker) cluster() {
 	default:
 		c.report(at+".timers", "is no set of timers", TimersStock)
 	}
-	if cpu := cluster.Node.CPU.MilliValue(); c.sound(at+".node.cpu") && (cpu < 100 || cpu > 256_000) {
-		c.report(at+".node.cpu", "a node has from 100m to 256 CPUs")
+	if cpu := cluster.Node.CPU.MilliValue(); c.sound(at+".node.cpu") && (cpu < 1000 || cpu > 256_000 || cpu%1000 != 0) {
+		c.report(at+".node.cpu", "a node has from 1 to 256 CPUs, whole ones, as a kubelet advertises them")
 	}
 	if memory := cluster.Node.Memory.Value(); c.sound(at+".node.memory") && (memory < 128<<20 || memory > 1<<40) {
 		c.report(at+".node.memory", "a node has from 128Mi to 1Ti of memory")

@@ -63,17 +63,14 @@ func applicable(text string, seen []PatchPath) (PatchPath, error) {
 }
 
 // refusePath holds a twin to its purpose: it breaks the system under test and
-// leaves alone what is measured, when, by which fault and what must hold.
+// leaves alone what is sent to it, what is measured, when, by which fault and what
+// must hold.
 func refusePath(path PatchPath) error {
 	const rule = "a twin breaks the system under test and nothing else"
 	field := path[0].Text
 	switch {
-	case slices.Contains([]string{"expect", "steady", "phases", "twins", "description", "timeline"}, field):
+	case slices.Contains([]string{"expect", "steady", "phases", "twins", "description", "timeline", "load"}, field):
 		return fmt.Errorf("%s; it may not change %s", rule, field)
-	case field == "load" && len(path) < 3:
-		return fmt.Errorf("%s; it may not replace a load, whose good says what counts as served", rule)
-	case field == "load" && slices.Contains([]string{"good", "enabled"}, path[2].Text):
-		return fmt.Errorf("%s; it may not change what a load counts as served", rule)
 	case len(path) > 2 && path[1].Bracket && len(path) == 3 && path[2].Text == "name":
 		return fmt.Errorf("%s; it may not change the name of an entry, by which others address it", rule)
 	}

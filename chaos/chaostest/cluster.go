@@ -124,7 +124,8 @@ func (c *Cluster) WaitPodGone(ctx context.Context, uid string) (time.Duration, e
 	pod := c.pods[types.UID(uid)]
 	c.mu.Unlock()
 	if pod == nil {
-		return 0, fmt.Errorf("the watch has never seen a pod with UID %s", uid)
+		<-ctx.Done()
+		return 0, fmt.Errorf("the watch has never seen a pod with UID %s: %w", uid, ctx.Err())
 	}
 	select {
 	case <-pod.gone:

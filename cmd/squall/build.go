@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"time"
 
+	"squall/cluster"
 	"squall/workloads/shop"
 
 	"github.com/spf13/cobra"
@@ -83,7 +84,22 @@ func (c *cli) buildAll(cmd *cobra.Command, verify bool) error {
 // noGo adds the way out when there is no Go to build with.
 func noGo(err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
-		return unfit(err, "install Go 1.26 or later and put it into PATH; sudo has a PATH of its own")
+		return unfit(err, "install Go 1.26 or later and put it into PATH; sudo has a PATH of its own",
+			`or build as yourself with "squall build components", and pass --cache with your cache folder under sudo`)
 	}
 	return err
+}
+
+// notMade adds the way out when a host cannot make a cluster: it has no Go to
+// build it with, or cannot carry it.
+func notMade(err error) error {
+	if errors.Is(err, cluster.ErrHost) {
+		return unfit(err, `"squall doctor" says what this host lacks`)
+	}
+	return noGo(err)
+}
+
+// isUnfit tells whether [notMade] has a way out.
+func isUnfit(err error) bool {
+	return errors.Is(err, cluster.ErrHost) || errors.Is(err, exec.ErrNotFound)
 }

@@ -68,7 +68,8 @@ func builders(cache string, progress func(string)) (components.Builder, image.Bu
 func (c *cli) say(line string) { fmt.Fprintln(c.stderr, line) }
 
 // giveBack makes path, and all in it, belong to the user who called sudo. It
-// does nothing when nobody did.
+// does nothing when nobody did. Path must be something that this command made:
+// what was there before keeps its owner.
 func (c *cli) giveBack(path string) {
 	uid, err := strconv.Atoi(os.Getenv("SUDO_UID"))
 	if err != nil || os.Geteuid() != 0 {
@@ -78,13 +79,23 @@ func (c *cli) giveBack(path string) {
 	if err != nil {
 		return
 	}
-	err = filepath.WalkDir(path, func(name string, _ fs.DirEntry, err error) error {
+	if err := giveTo(path, uid, gid); err != nil {
+		c.log.Debug("could not give files to the caller of sudo", "path", path, "error", err)
+	}
+}
+
+// giveTo makes path, and all in it, belong to a user. It gives links in it themselves,
+// never where they lead, and refuses a link in the place of path.
+func giveTo(path string, uid, gid int) error {
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), filepath.Base(path), func(name string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(name, uid, gid) // a link itself, never where it leads
+		return root.Lchown(name, uid, gid)
 	})
-	if err != nil {
-		c.log.Debug("could not give files to the caller of sudo", "path", path, "error", err)
-	}
 }

@@ -22,7 +22,7 @@ Usage:
 
 Flags:
   --workers N          worker nodes, 1 to 3; default 2
-  --node-cpu CPU       processors each worker has, such as 2 or 500m; default 2
+  --node-cpu CPU       processors each worker has, whole ones; default 2
   --node-memory SIZE   memory each worker has, such as 2Gi; default 2Gi
   --on embedded        what makes the cluster; there is no other yet
 
@@ -67,7 +67,7 @@ func (a clusterAsked) spec() (cluster.Spec, error) {
 	}
 	var err error
 	if spec.NodeCPU, err = resource.ParseQuantity(a.cpu); err != nil || spec.NodeCPU.Sign() <= 0 {
-		errs = append(errs, fmt.Errorf("--node-cpu %q is no number of processors, such as 2 or 500m", a.cpu))
+		errs = append(errs, fmt.Errorf("--node-cpu %q is no number of processors, such as 2", a.cpu))
 	}
 	if spec.NodeMemory, err = resource.ParseQuantity(a.memory); err != nil || spec.NodeMemory.Sign() <= 0 {
 		errs = append(errs, fmt.Errorf("--node-memory %q is no size, such as 2Gi or 512Mi", a.memory))
@@ -96,7 +96,7 @@ func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {
 		return misuse(err)
 	}
 	if err != nil {
-		return err
+		return notMade(err)
 	}
 	return c.describeCluster(up.Info(), time.Since(began))
 }

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"os/exec"
 	"testing"
 
+	"squall/cluster"
 	"squall/scenarios"
 
 	"github.com/stretchr/testify/assert"
@@ -40,6 +43,37 @@ func TestFailuresAreOneErrorLineAndHints(t *testing.T) {
 			assert.Equal(t, test.code, c.report(test.ctx, test.err))
 			assert.Equal(t, test.says, said.String())
 		})
+	}
+}
+
+func TestAReportThatCannotBeWrittenHidesNoVerdict(t *testing.T) {
+	t.Parallel()
+	broken := running{json: t.TempDir()} // a folder
+	for had, want := range map[int]int{exitDone: exitError, exitFail: exitFail, exitInconclusive: exitInconclusive, exitError: exitError} {
+		var said bytes.Buffer
+		c := &cli{stderr: &said}
+		assert.Equal(t, want, c.report(t.Context(), c.conclude(broken, ran{code: had}, nil)))
+		assert.Contains(t, said.String(), "squall: error: write the report: ")
+	}
+}
+
+func TestAnUnfitHostEndsWithTheWayOut(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		says string
+	}{
+		{exec.ErrNotFound, "squall: hint: install Go 1.26 or later"},
+		{cluster.ErrHost, `squall: hint: "squall doctor" says what this host lacks`},
+	} {
+		var said bytes.Buffer
+		c := &cli{stderr: &said}
+		failed := fmt.Errorf("make it: %w", test.err)
+		assert.Equal(t, exitInconclusive, c.report(t.Context(), notMade(failed)))
+		assert.Contains(t, said.String(), test.says)
+		said.Reset()
+		assert.Equal(t, exitInconclusive, c.report(t.Context(), c.conclude(running{}, ran{code: exitInconclusive}, failed)))
+		assert.Contains(t, said.String(), test.says)
 	}
 }
 

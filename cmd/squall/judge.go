@@ -20,7 +20,7 @@ const judgeHelp = `Judge a recorded run again, from its record alone. Needs no c
 Usage:
   squall judge RUN [FLAGS]
 
-  RUN   the folder of a run, such as runs/20260102-150405-pod-kill
+  RUN   the folder of a run, such as runs/pod-kill-20260102-150405-ab12
 
 Flags:
   --scenario FILE        judge by this scenario file, or one that ships, instead of
@@ -33,7 +33,8 @@ With a flag, or after an edit of RUN/scenario.yaml, the verdict is only shown.
 The exit code is the verdict's: 0 pass, 1 fail, 3 inconclusive, 4 error.
 
 Try it:
-  squall judge runs/* --expect 'healed=event("kill").healed <= duration("1s")'
+  squall judge runs/pod-kill-20260102-150405-ab12 \
+    --expect 'healed=event("kill").healed <= duration("1s")'
 `
 
 // judging is what "squall judge" was asked for.

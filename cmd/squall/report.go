@@ -21,11 +21,13 @@ const reportHelp = `Show the verdicts of recorded runs. Decides nothing; exits 0
 Usage:
   squall report RUN... [FLAGS]
 
-  RUN   the folder of a run, such as runs/20260102-150405-pod-kill
+  RUN   the folder of a run, such as runs/pod-kill-20260102-150405-ab12
 
 Flags:
   --format text|json|junit    default text
   -o, --output FILE           write to FILE instead of standard output
+
+What is no run, or was never judged, is named on standard error and left out.
 
 Try it:
   squall report runs/* --format junit -o squall.xml
@@ -42,7 +44,7 @@ func (c *cli) reportVerb() *cobra.Command {
 			if !slices.Contains(formats, format) {
 				return misuse(fmt.Errorf("there is no format %q", format), "choose one of "+strings.Join(formats, ", "))
 			}
-			verdicts, err := readVerdicts(args)
+			verdicts, err := c.readVerdicts(args)
 			if err != nil {
 				return err
 			}
@@ -59,23 +61,59 @@ func (c *cli) reportVerb() *cobra.Command {
 	return cmd
 }
 
-// readVerdicts reads the verdicts of runs.
-func readVerdicts(dirs []string) ([]reports.Verdict, error) {
+// readVerdicts reads the verdicts of runs. In the folder of records there are
+// also runs that were killed before they were judged, and other things: these
+// are left out, unless nothing else was named.
+func (c *cli) readVerdicts(dirs []string) ([]reports.Verdict, error) {
 	verdicts := make([]reports.Verdict, 0, len(dirs))
+	var without []error
 	for _, dir := range dirs {
-		if err := checkRun(dir); err != nil {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, checkRun(dir) // a name written wrong
+		}
+		v, err := readVerdict(dir)
+		var none *noVerdict
+		switch {
+		case errors.As(err, &none):
+			without = append(without, none.failure)
+		case err != nil:
 			return nil, err
+		default:
+			verdicts = append(verdicts, v)
 		}
-		v, err := reports.ReadVerdict(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, misuse(fmt.Errorf("the run %s was never judged", dir), fmt.Sprintf("%q does that", "squall judge "+dir))
-		}
-		if err != nil {
-			return nil, misuse(err, fmt.Sprintf("%q makes it again", "squall judge "+dir))
-		}
-		verdicts = append(verdicts, v)
+	}
+	switch {
+	case len(verdicts) == 0 && len(without) == 1:
+		return nil, without[0]
+	case len(verdicts) == 0:
+		return nil, misuse(errors.Join(without...), `"squall judge RUN" judges a run`)
+	}
+	for _, err := range without {
+		c.say("left out: " + err.Error())
 	}
 	return verdicts, nil
+}
+
+// noVerdict is the failure to read the verdict of what is no run or was never
+// judged.
+type noVerdict struct{ failure error }
+
+func (n *noVerdict) Error() string { return n.failure.Error() }
+func (n *noVerdict) Unwrap() error { return n.failure }
+
+// readVerdict reads the verdict of a run.
+func readVerdict(dir string) (reports.Verdict, error) {
+	if err := checkRun(dir); err != nil {
+		return reports.Verdict{}, &noVerdict{err}
+	}
+	v, err := reports.ReadVerdict(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return reports.Verdict{}, &noVerdict{misuse(fmt.Errorf("the run %s was never judged", dir), fmt.Sprintf("%q does that", "squall judge "+dir))}
+	}
+	if err != nil {
+		return reports.Verdict{}, misuse(err, fmt.Sprintf("%q makes it again", "squall judge "+dir))
+	}
+	return v, nil
 }
 
 // show writes verdicts in a format.
@@ -108,9 +146,12 @@ func (c *cli) writeReport(file, format string, verdicts []reports.Verdict) error
 	if err := c.show(&out, format, verdicts); err != nil {
 		return err
 	}
+	_, absent := os.Lstat(file)
 	if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
 		return misuse(fmt.Errorf("write the report: %w", err))
 	}
-	c.giveBack(file)
+	if absent != nil {
+		c.giveBack(file)
+	}
 	return nil
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 
 	"squall/reports"
+	"squall/scenarios"
 	"squall/scenarios/catalog"
+	"squall/scenarios/suite"
 
 	"github.com/spf13/cobra"
 )
@@ -99,19 +101,49 @@ func (c *cli) runAll(ctx context.Context, r running, names []string) error {
 	if err != nil {
 		return err
 	}
-	var verdicts []reports.Verdict
-	code := exitDone
-	for _, f := range files {
-		result, runErr := c.runSuite(ctx, f, r, opt)
-		verdicts = append(verdicts, result.Verdicts...)
-		code = worse(code, result.Code)
-		if err = runErr; err != nil {
-			break
+	all, err := c.runFiles(ctx, files, r, opt)
+	return c.conclude(r, all, err)
+}
+
+// ran is what came of all files.
+type ran struct {
+	verdicts []reports.Verdict // for reports: also what stands for those that are missing
+	code     int
+}
+
+// runFiles runs files one after the other until one has no verdict or ctx ends.
+func (c *cli) runFiles(ctx context.Context, files []*scenarios.File, r running, opt suite.Options) (ran, error) {
+	all := ran{code: exitDone}
+	for i, f := range files {
+		result, err := c.runSuite(ctx, f, r, opt)
+		all.verdicts = append(append(all.verdicts, result.Verdicts...), result.Missing...)
+		all.code = worse(all.code, result.Code)
+		if err == nil && ctx.Err() == nil {
+			continue
 		}
+		for _, never := range files[i+1:] {
+			all.verdicts = append(all.verdicts, suite.NotRun(never, opt)...)
+		}
+		return all, err
 	}
-	// What was judged is reported even when something failed afterwards.
-	if failed := errors.Join(err, c.writeVerdicts(r, verdicts)); failed != nil {
-		return failed
+	return all, nil
+}
+
+// conclude writes the reports that were asked for, also when something failed,
+// and ends with the worst that is known. A report that cannot be written hides
+// no verdict: it decides the code only when all else is well.
+func (c *cli) conclude(r running, all ran, err error) error {
+	unwritten := c.writeVerdicts(r, all.verdicts)
+	if err == nil && unwritten == nil {
+		return ended(all.code)
 	}
-	return ended(code)
+	if all.code == exitDone {
+		all.code = exitError
+	}
+	var known *failure
+	var hints []string
+	if errors.As(notMade(err), &known) {
+		hints = known.hints
+	}
+	return &failure{code: all.code, err: errors.Join(err, unwritten), hints: hints}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,10 +16,6 @@ import (
 	"squall/scenarios/suite"
 )
 
-// calmFolder is where a suite keeps what calm runs found, in the folder of
-// records.
-const calmFolder = "calm"
-
 // check refuses flags that make no sense.
 func (r running) check() error {
 	errs := []error{checkProvider(r.on), suite.CheckOnInconclusive(r.inconclusive)}
@@ -28,6 +25,7 @@ func (r running) check() error {
 	if r.runs == "" {
 		errs = append(errs, errors.New("--runs needs a folder"))
 	}
+	errs = append(errs, r.checkOutputs())
 	if err := errors.Join(errs...); err != nil {
 		return misuse(err, `"squall run --help" shows the flags`)
 	}
@@ -53,22 +51,22 @@ func (c *cli) suiteOptions(r running) (suite.Options, error) {
 			NoInject: r.noInject, Keep: r.keep,
 		},
 		Twins: r.twins && !r.noTwins && !r.keep, Calm: r.calm,
-		OnInconclusive: r.inconclusive,
+		OnInconclusive: r.inconclusive, Unfit: isUnfit,
 	}, nil
 }
 
 // runSuite runs one scenario with its twins and shows what came of it.
 func (c *cli) runSuite(ctx context.Context, f *scenarios.File, r running, opt suite.Options) (suite.Result, error) {
-	_, missing := os.Stat(r.runs)
+	_, absent := os.Lstat(r.runs)
 	live := reports.NewLive(c.stderr, isTerminal(c.stderr))
 	opt.Live = live
 	result, err := suite.Run(ctx, f, opt)
 	live.Close()
-	if missing != nil {
+	if errors.Is(absent, fs.ErrNotExist) {
 		c.giveBack(r.runs) // it was made here, so all in it is ours
 	}
-	for _, dir := range append(result.Dirs, filepath.Join(r.runs, calmFolder)) {
-		c.giveBack(dir)
+	for _, made := range result.Made {
+		c.giveBack(made)
 	}
 	return result, errors.Join(err, c.showResult(result))
 }
@@ -92,6 +90,9 @@ func (c *cli) showResult(result suite.Result) error {
 		}
 	}
 	for _, dir := range result.Dirs {
+		if dir == "" {
+			continue // a calm run from before, whose record is gone
+		}
 		fmt.Fprintln(c.stdout, "record: "+filepath.Clean(dir))
 	}
 	return nil
@@ -110,7 +111,7 @@ func (c *cli) writeVerdicts(r running, verdicts []reports.Verdict) error {
 
 // worse is the worse of two exit codes, by the design's order.
 func worse(a, b int) int {
-	order := []int{exitError, exitMisuse, exitFail, exitInconclusive, exitDone}
+	order := []int{exitError, exitFail, exitInconclusive, exitDone}
 	if slices.Index(order, a) <= slices.Index(order, b) {
 		return a
 	}

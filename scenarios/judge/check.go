@@ -15,7 +15,8 @@ import (
 
 // Check tells whether e is an expression that can be judged in s: that it
 // parses, that its types fit, that it is true or false in the end, that every
-// event, load and workload it names is in s, that its durations are durations.
+// event, load and workload it names is in s, that its durations are durations,
+// and, when e is one of s.Spec.Steady, that it looks at the phase steady alone.
 // The error names all that is wrong, and what there is instead.
 func Check(s *scenarios.Scenario, e scenarios.Expectation) error {
 	env, err := checker()
@@ -26,7 +27,7 @@ func Check(s *scenarios.Scenario, e scenarios.Expectation) error {
 	if err != nil {
 		return err
 	}
-	return checkNames(s, compiled)
+	return errors.Join(checkNames(s, compiled), checkSteady(s, e, compiled))
 }
 
 // compile parses and type-checks one expression.

@@ -38,6 +38,8 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"Window{}.lost == 0":                                       "lists, maps and objects have no use",
 		"[1] == [1]":                                               "found no matching overload",
 		`fault.worst(duration("11s")) > 0.5`:                       `worst(11s): the phase "fault" lasts 10s only (character 21)`,
+		`recovery.worst(duration("3001ms")) > 0.5`:                 `worst(3.001s): the phase "recovery" may end after 3s, once all is well (character 24)`,
+		`load("browse").recovery.worst(duration("20s")) > 0.5`:     `the phase "recovery" may end after 3s`,
 		`fault.worst(duration("0s")) > 0.5`:                        "worst(0s): the length must be above zero",
 		`fault.p(0) < duration("1s")`:                              "p(0): a quantile is above 0 and up to 100",
 		`fault.p(100.1) < duration("1s")`:                          "p(100.1): a quantile is above 0 and up to 100",
@@ -59,6 +61,39 @@ func TestCheckFindsAllInOnePass(t *testing.T) {
 	require.Error(t, err)
 	assert.Contains(t, err.Error(), `"lots" is not in a window`)
 	assert.Contains(t, err.Error(), `"redy" is not in a workload`)
+}
+
+func TestWorstOfRecovery(t *testing.T) {
+	s := podKill()
+	assert.NoError(t, judge.Check(s, that("it", `recovery.worst(duration("3s")) > 0.5`)))
+	s.Spec.Phases.Recovery = 2 * sec
+	err := judge.Check(s, that("it", `recovery.worst(duration("3s")) > 0.5`))
+	assert.ErrorContains(t, err, `the phase "recovery" lasts 2s only`)
+}
+
+func TestSteadyLooksAtSteadyAlone(t *testing.T) {
+	for expression, want := range map[string]string{
+		"steady.lost == 0": "",
+		`load("browse").steady.p99 < duration("1s") && steady.worst(duration("1s")) == 1.0`: "",
+		"fault.lost == 0":                        "fault looks beyond the phase steady: a steady expectation is written over steady and load(l).steady alone (character 1)",
+		"steady.lost + recovery.lost == 0":       "recovery looks beyond",
+		"run.lost == 0":                          "run looks beyond",
+		`load("browse").fault.lost == 0`:         "fault looks beyond",
+		`event("kill").lost == 0`:                "event looks beyond",
+		`load("browse").event("kill").lost == 0`: "event looks beyond",
+		`window("kill", "kill").lost == 0`:       "window looks beyond",
+		`workload("catalog").ready == 3`:         "workload looks beyond",
+	} {
+		s := podKill(that("it", expression))
+		assert.NoError(t, judge.Check(s, s.Spec.Expect[0]), expression)
+		s.Spec.Steady = []scenarios.Expectation{that("other", "steady.lost == 0"), that("it", expression)}
+		if want == "" {
+			assert.NoError(t, judge.Check(s, s.Spec.Steady[1]), expression)
+			continue
+		}
+		assert.ErrorContains(t, judge.Check(s, s.Spec.Steady[1]), want, expression)
+		assert.NoError(t, judge.Check(s, that("another", expression)), "it is not in the list")
+	}
 }
 
 func TestNamesOfWhatIsSwitchedOffStayKnown(t *testing.T) {

@@ -80,7 +80,12 @@ func (c *names) argument(call ast.CallExpr) {
 		c.wrong(arg, fmt.Sprintf("worst(%s): the length must be above zero", d))
 		return
 	}
-	if length, name := c.length(call.Target()); name != "" && length > 0 && d > length {
+	length, name := c.length(call.Target())
+	switch {
+	case name == "" || length <= 0:
+	case name == "recovery" && d > hold && length > hold:
+		c.wrong(arg, fmt.Sprintf("worst(%s): the phase %q may end after %s, once all is well", d, name, hold))
+	case d > length:
 		c.wrong(arg, fmt.Sprintf("worst(%s): the phase %q lasts %s only", d, name, length))
 	}
 }

@@ -57,6 +57,7 @@ type podState struct {
 // step is the life of one timeline entry.
 type step struct {
 	name     string
+	at       scenarios.Moment // when it is planned; zero when the scenario has it not
 	enabled  bool
 	fault    string
 	lasting  bool
@@ -82,7 +83,7 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 	}
 	for _, one := range s.Spec.Timeline {
 		byStep[one.Name] = &step{
-			name: one.Name, enabled: one.On(),
+			name: one.Name, at: one.At, enabled: one.On(),
 			stages: map[reports.Stage]reports.Offset{}, details: map[reports.Stage]string{},
 		}
 		r.steps = append(r.steps, byStep[one.Name])

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"squall/reports"
+	"squall/scenarios"
 )
 
 // What a load may do at most before it says nothing about the system: the
@@ -14,6 +15,7 @@ const (
 	maxSkipped = 0.001                     // share of what was due in a phase
 	maxLagP99  = 50 * reports.Offset(1e6)  // of a phase
 	maxLag     = 500 * reports.Offset(1e6) // of any second, hence of any request
+	maxLate    = 500 * reports.Offset(1e6) // of an injection after its planned moment
 )
 
 // faults are what is Squall's own fault: troubles inside it, faults that it
@@ -94,6 +96,7 @@ func (r *run) doubts() (all []string) {
 		}
 	}
 	all = append(all, r.toothless()...)
+	all = append(all, r.untimely()...)
 	for _, load := range r.strangers {
 		all = append(all, fmt.Sprintf("the record has requests of a load %q that the scenario has not", load))
 	}
@@ -127,6 +130,25 @@ func (r *run) toothless() (all []string) {
 			all = append(all, fmt.Sprintf("event %q gave no proof that it bit", s.name))
 		default:
 			all = append(all, fmt.Sprintf("event %q was not injected", s.name))
+		}
+	}
+	return all
+}
+
+// untimely are the timeline entries that came, or bit, when they should not: what
+// is measured is then not what the scenario asks for.
+func (r *run) untimely() (all []string) {
+	over, ended := r.end(scenarios.PhaseRecovery)
+	for _, s := range r.steps {
+		begun, known := r.starts[s.at.Phase]
+		planned := begun + s.at.After
+		if s.begun && known && s.injected-planned > maxLate {
+			all = append(all, fmt.Sprintf("event %q came late: it was injected %s after its moment %s, more than %s",
+				s.name, reports.Duration(s.injected-planned), s.at, maxLate))
+		}
+		if bit := s.stages[reports.StageBitten]; s.bitten() && ended && bit > over {
+			all = append(all, fmt.Sprintf("event %q bit too late: %s after the end of recovery, so its effect is not in what is measured",
+				s.name, reports.Duration(bit-over)))
 		}
 	}
 	return all
@@ -180,9 +202,9 @@ func (r *run) honest(s *series, phase string) (all []string) {
 	}
 	goods, lost, skips := s.tally(w.from, w.to)
 	due := goods + lost + skips
-	// A phase in which two requests must have been due and none was is a hole.
-	if due == 0 && float64(s.load.Rate)*(w.to-w.from).Seconds() >= 2 {
-		say("no request was due")
+	// One less than the rate makes: where a phase begins and ends is rounded.
+	if least := int(float64(s.load.Rate)*(w.to-w.from).Seconds()) - 1; due < least {
+		say("%d requests were due, and the rate makes %d at least", due, least)
 	}
 	if float64(skips) > maxSkipped*float64(due) {
 		say("%d of %d requests were skipped, more than 0.1 %%", skips, due)

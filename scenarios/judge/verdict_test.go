@@ -97,6 +97,16 @@ func TestWhatRulesOutAPass(t *testing.T) {
 			reports.Inconclusive, `event "kill" was injected although the scenario has it switched off`},
 		"an unknown event": {func(s *scenarios.Scenario, _ *tape) { s.Spec.Timeline = nil },
 			reports.Inconclusive, `the record has an event "kill" that the scenario has not`},
+		"late": {func(_ *scenarios.Scenario, t *tape) { t.inject(killAt + 501*ms) },
+			reports.Inconclusive, `event "kill" came late: it was injected 501ms after its moment fault+0s, more than 500ms`},
+		"late by its own moment": {func(s *scenarios.Scenario, t *tape) {
+			s.Spec.Timeline[0].At.After = 2 * sec
+			t.inject(killAt + 3*sec)
+		}, reports.Inconclusive, `event "kill" came late: it was injected 1.00s after its moment fault+2s, more than 500ms`},
+		"bit too late": {func(_ *scenarios.Scenario, t *tape) {
+			t.dropStage(reports.StageBitten)
+			t.event(quietAt+sec, reports.StageBitten)
+		}, reports.Inconclusive, `event "kill" bit too late: 1.00s after the end of recovery, so its effect is not in what is measured`},
 		"left": {func(_ *scenarios.Scenario, t *tape) { t.event(40*sec, reports.StageLeft) },
 			reports.Error, `event "kill" is not undone: detail of left`},
 		"never undone": {func(_ *scenarios.Scenario, t *tape) { t.event(40*sec, reports.StageBitten).Lasting = true },
@@ -183,7 +193,15 @@ func TestLoadsMustBeHonest(t *testing.T) {
 		"a hole": {func(t *tape) {
 			t.drop(func(e reports.Entry) bool { return e.Request != nil && e.At >= recoveryAt })
 			*t.closing() = reports.LoadEntry{Load: "browse", Planned: 2000, Sent: 2000, Complete: true}
-		}, `load "browse" in phase "recovery": no request was due`},
+		}, `load "browse" in phase "recovery": 0 requests were due, and the rate makes 1999 at least`},
+		"it stopped a bit early": {func(t *tape) {
+			t.drop(func(e reports.Entry) bool { return e.Request != nil && e.At >= quietAt-2*every })
+			*t.closing() = reports.LoadEntry{Load: "browse", Planned: 3998, Sent: 3998, Complete: true}
+		}, `load "browse" in phase "recovery": 1998 requests were due, and the rate makes 1999 at least`},
+		"rounding": {func(t *tape) {
+			t.drop(func(e reports.Entry) bool { return e.Request != nil && e.At >= quietAt-every })
+			*t.closing() = reports.LoadEntry{Load: "browse", Planned: 3999, Sent: 3999, Complete: true}
+		}, ""},
 		"another load": {func(t *tape) { t.load("buy") },
 			`the record has requests of a load "buy" that the scenario has not`},
 	} {
@@ -296,6 +314,12 @@ func (t *tape) dropPhase(names ...string) {
 
 func (t *tape) dropStage(stage reports.Stage) {
 	t.drop(func(e reports.Entry) bool { return e.Event != nil && e.Event.Stage == stage })
+}
+
+// inject moves the injection.
+func (t *tape) inject(at time.Duration) {
+	t.dropStage(reports.StageInjected)
+	t.event(at, reports.StageInjected)
 }
 
 // closing is the last entry that closes a load.

@@ -183,6 +183,11 @@ func roles(t *testing.T) []workloads.Role {
 	return r.Roles
 }
 
+// whole tells whether a recorder sees every role whole.
+func whole(r *recorder) func() bool {
+	return func() bool { return r.wholeSince() < reports.Never }
+}
+
 // testResume breaks the recorder's connections while pods die.
 func testResume(ctx context.Context, t *testing.T, config *rest.Config, client kubernetes.Interface) {
 	door := newDoor(t, strings.TrimPrefix(config.Host, "https://"))
@@ -194,7 +199,7 @@ func testResume(ctx context.Context, t *testing.T, config *rest.Config, client k
 	r := newRecorder(newClock(), record.add, roles(t))
 	require.NoError(t, r.start(ctx, watching))
 	defer r.stop()
-	require.True(t, r.whole())
+	require.True(t, whole(r)())
 
 	kill := func() string {
 		now, err := lookAround(ctx, client)
@@ -209,7 +214,7 @@ func testResume(ctx context.Context, t *testing.T, config *rest.Config, client k
 		defer cancel()
 		_, err := r.WaitPodGone(limited, uid)
 		require.NoError(t, err)
-		require.Eventually(t, r.whole, 20*time.Second, 50*time.Millisecond, "the replacement is seen too")
+		require.Eventually(t, whole(r), 20*time.Second, 50*time.Millisecond, "the replacement is seen too")
 	}
 	door.shut()
 	uid := kill()
@@ -239,7 +244,7 @@ func testContract(ctx context.Context, t *testing.T, c cluster.Cluster, client k
 	r.processes = c.PodProcesses
 	require.NoError(t, r.start(ctx, client))
 	defer r.stop()
-	require.Eventually(t, r.whole, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, whole(r), 30*time.Second, 50*time.Millisecond)
 
 	object, err := chaos.Decode([]byte(`{"kind":"PodChaos","spec":{"action":"pod-kill","mode":"all","selector":{"labelSelectors":{"app":"catalog"}}}}`))
 	require.NoError(t, err)
@@ -261,7 +266,7 @@ func testContract(ctx context.Context, t *testing.T, c cluster.Cluster, client k
 		assert.Equal(t, entries[0].At, entries[1].At)
 		assert.Less(t, entries[1].Workload.Ready, 3)
 	}
-	require.Eventually(t, r.whole, 30*time.Second, 50*time.Millisecond, "the Deployment heals")
+	require.Eventually(t, whole(r), 30*time.Second, 50*time.Millisecond, "the Deployment heals")
 	assert.Empty(t, record.troubles())
 	var alive []string
 	for _, pod := range now.pods {

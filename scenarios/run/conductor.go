@@ -54,6 +54,8 @@ type conductor struct {
 	loads    []*generator
 	warmup   reports.Offset // when the plan's times begin
 	pending  atomic.Int32   // timeline entries that are not over
+	// lastEvent is the offset of the latest stage of a timeline entry.
+	lastEvent atomic.Int64
 }
 
 // newConductor plans the run.

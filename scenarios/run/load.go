@@ -16,9 +16,12 @@ import (
 )
 
 const (
-	// stopLimit bounds how long a generator may take to end once it was told to
-	// stop: what is in flight may take its whole timeout.
-	stopLimit = traffic.DefaultTimeout + 5*time.Second
+	// stopSlack is how long a generator may take to end once it was told to stop
+	// and what was in flight has had its whole timeout.
+	stopSlack = 5 * time.Second
+	// timeoutSlack is how much longer than its load's good.within a request may
+	// take at least, so that an answer in time is never cut off.
+	timeoutSlack = time.Second
 	// cutLimit bounds how long one may take whose input has ended, which lets
 	// nothing in flight live on.
 	cutLimit = 5 * time.Second
@@ -91,6 +94,7 @@ func (c *conductor) orderLoads() error {
 		spec := traffic.Spec{
 			Name: g.load.Name, Method: g.load.Target.Method, URL: url, Rate: float64(g.load.Rate),
 			Base: c.clock.base, From: c.warmup, Until: c.warmup + c.scenario.Spec.Phases.Total(),
+			Timeout:    timeoutOf(g.load),
 			Nameserver: c.cluster.Info().DNS + ":53",
 		}
 		line, err := json.Marshal(spec)
@@ -106,6 +110,11 @@ func (c *conductor) orderLoads() error {
 		}
 	}
 	return nil
+}
+
+// timeoutOf is how long one request of a load may take.
+func timeoutOf(load scenarios.Load) time.Duration {
+	return max(traffic.DefaultTimeout, load.Good.Within+timeoutSlack)
 }
 
 // request records a request.
@@ -136,6 +145,8 @@ func (c *conductor) closeLoad(g *generator, said traffic.Summary, err error, abo
 			c.trouble(t)
 		}
 		abort(t)
+	case said.Stopped && !ending: // its books are in order, and the load is not what was asked for
+		abort(troubled(reports.TroubleGenerator, "the generator of load %q stopped early, and nobody had told it to: it got a signal or lost its input%s; run again", g.load.Name, g.stderr.said()))
 	}
 }
 
@@ -145,7 +156,7 @@ func (c *conductor) stopLoads(ctx context.Context) error {
 		g.end(func() { _, _ = g.stdin.Write([]byte("stop\n")) }) // one that has ended needs no order
 	}
 	for _, g := range c.loads {
-		if err := g.wait(ctx, stopLimit); err != nil {
+		if err := g.wait(ctx, timeoutOf(g.load)+stopSlack); err != nil {
 			return err
 		}
 	}

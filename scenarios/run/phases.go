@@ -12,9 +12,9 @@ const (
 	// hold is how long service must have been good before it counts as
 	// recovered, as in squall/scenarios/judge.
 	hold = 3 * time.Second
-	// margin is how much longer than hold all must be well before recovery
-	// ends early, so that the record holds a whole hold for the judge, who looks
-	// at the requests one by one.
+	// margin is how much longer than hold the requests must be good before
+	// recovery ends early, so that the record holds a whole hold for the judge,
+	// who looks at them one by one.
 	margin = time.Second
 	// lookEvery is how often it is looked whether all is well. What is looked at
 	// is a window that slides with the time, so there is nothing to be told by.
@@ -48,8 +48,10 @@ func (c *conductor) timedPhases(ctx context.Context) (reports.Offset, error) {
 type span struct{ from, to reports.Offset }
 
 // recover waits until recovery is over: at its planned end, or once it has
-// lasted for a hold and all is well. It returns when that was.
-func (c clock) recover(ctx context.Context, phase span, well func(now reports.Offset) bool) (reports.Offset, error) {
+// lasted for a hold and all is well. It returns when that was. What is well is
+// known up to a moment in the past, which ok comes with; there the phase ends,
+// so that nothing is in it that was not looked at.
+func (c clock) recover(ctx context.Context, phase span, well func(now reports.Offset) (until reports.Offset, ok bool)) (reports.Offset, error) {
 	next := min(phase.from+hold, phase.to)
 	for {
 		if err := c.wait(ctx, next); err != nil {
@@ -58,23 +60,38 @@ func (c clock) recover(ctx context.Context, phase span, well func(now reports.Of
 		if next >= phase.to {
 			return phase.to, nil
 		}
-		if now := c.now(); well(now) {
-			return min(now, phase.to), nil
+		if until, ok := well(c.now()); ok && until >= phase.from+hold {
+			return min(until, phase.to), nil
 		}
 		next = min(c.now()+lookEvery, phase.to)
 	}
 }
 
-// well tells whether all is well and was so for a hold: every workload whole,
-// every fault over, every load served.
-func (c *conductor) well(now reports.Offset) bool {
-	if !c.recorder.whole() || c.pending.Load() > 0 {
-		return false
+// well tells whether all is well, and up to when that is known: every fault is
+// over, and in the time before until and after the last thing that happened to
+// one, every workload was whole for a hold and every load served for a bit more.
+func (c *conductor) well(now reports.Offset) (until reports.Offset, ok bool) {
+	until = c.known(now)
+	switch {
+	case c.pending.Load() > 0, c.recorder.wholeSince() > until-hold:
+		return 0, false
+	case reports.Offset(c.lastEvent.Load()) > until-hold-margin:
+		return 0, false
 	}
 	for _, g := range c.loads {
-		if !g.tally.served(now, hold+margin) {
-			return false
+		if !g.tally.served(until, hold+margin) {
+			return 0, false
 		}
 	}
-	return true
+	return until, true
+}
+
+// known is the latest moment, where slots begin, of which every request that was
+// due before it has its result by now, or is late.
+func (c *conductor) known(now reports.Offset) reports.Offset {
+	within := reports.Offset(0)
+	for _, g := range c.loads {
+		within = max(within, g.load.Good.Within)
+	}
+	return c.warmup + (now - within - onTheWay - c.warmup).Truncate(slot)
 }

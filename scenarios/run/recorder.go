@@ -32,7 +32,9 @@ type recorder struct {
 	pods     map[types.UID]*podLife
 	desired  map[string]int // by role, what its live controller declares
 	slices   map[string]*discoveryv1.EndpointSlice
-	services map[string][]string // what was recorded last of each
+	services map[string][]string         // what was recorded last of each
+	since    reports.Offset              // when every role became whole; Never while one is not
+	awaited  map[types.UID]chan struct{} // closed when the watch first sees the pod
 }
 
 // podLife is what the watch knows of one pod.
@@ -44,11 +46,14 @@ type podLife struct {
 }
 
 func newRecorder(clock clock, add func(reports.Entry), roles []workloads.Role) *recorder {
-	return &recorder{
+	r := &recorder{
 		clock: clock, add: add, roles: roles,
 		pods: map[types.UID]*podLife{}, desired: map[string]int{},
 		slices: map[string]*discoveryv1.EndpointSlice{}, services: map[string][]string{},
+		since: reports.Never, awaited: map[types.UID]chan struct{}{},
 	}
+	r.noteWhole(clock.now())
+	return r
 }
 
 // seePod records what the watch says of a pod, if that is new, and what it
@@ -62,6 +67,10 @@ func (r *recorder) seePod(pod *corev1.Pod, deleted bool) {
 	if life == nil {
 		life = &podLife{role: r.roleOf(pod), gone: make(chan struct{})}
 		r.pods[pod.UID] = life
+		if wanted, ok := r.awaited[pod.UID]; ok {
+			close(wanted)
+			delete(r.awaited, pod.UID)
+		}
 	}
 	entry := podEntry(pod, life.role, deleted)
 	if entry == life.entry || life.entry.Deleted {
@@ -130,6 +139,7 @@ func (r *recorder) recordRole(name string, at reports.Offset) {
 			r.add(reports.Entry{At: at, Kind: reports.KindWorkload, Workload: &state})
 		}
 	}
+	r.noteWhole(at)
 }
 
 // state is the state of a role; the caller holds the lock.
@@ -150,14 +160,26 @@ func (r *recorder) state(role workloads.Role) reports.WorkloadEntry {
 	return state
 }
 
-// whole tells whether every role has as many ready pods as it wants.
-func (r *recorder) whole() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return !slices.ContainsFunc(r.roles, func(role workloads.Role) bool {
+// noteWhole notes since when every role has as many ready pods as it wants; the
+// caller holds the lock.
+func (r *recorder) noteWhole(at reports.Offset) {
+	short := slices.ContainsFunc(r.roles, func(role workloads.Role) bool {
 		state := r.state(role)
 		return state.Ready < state.Desired
 	})
+	if short {
+		r.since = reports.Never
+		return
+	}
+	r.since = min(r.since, at)
+}
+
+// wholeSince is since when every role has had as many ready pods as it wants,
+// without a break; [reports.Never] while one has not.
+func (r *recorder) wholeSince() reports.Offset {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.since
 }
 
 // recordStates records the state of every role anew.

@@ -66,13 +66,13 @@ func (t *tally) counts() (ended, bad uint64) {
 	return t.ended, t.bad
 }
 
-// served tells whether, in each second of the last length, enough requests were
-// good. The newest requests, which may still be answered in time, are left out;
-// older ones without a result count as bad.
-func (t *tally) served(now, length reports.Offset) bool {
+// served tells whether, in each second of the length before until, enough
+// requests were good. Those without a result count as bad, so until must be old
+// enough for them to have one.
+func (t *tally) served(until, length reports.Offset) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	end := int((now - t.load.Good.Within - onTheWay - t.from) / slot)
+	end := int((until - t.from) / slot)
 	begin := end - int(length/slot)
 	if begin < 0 {
 		return false

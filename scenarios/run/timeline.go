@@ -100,6 +100,7 @@ func lastsUntil(step scenarios.Step, event plan.Event, phases scenarios.Phases) 
 
 // tell records a stage of an event and shows it.
 func (c *conductor) tell(at reports.Offset, e reports.EventEntry) {
+	c.lastEvent.Store(int64(at))
 	c.add(reports.Entry{At: at, Kind: reports.KindEvent, Event: &e})
 	switch e.Stage {
 	case reports.StageInjected:

@@ -16,25 +16,29 @@ import (
 
 func TestRecoveryEnds(t *testing.T) {
 	phase := span{from: 10 * time.Second, to: 30 * time.Second}
+	const age = 500 * time.Millisecond // of what is known
 	for name, one := range map[string]struct {
 		wellFrom reports.Offset
-		want     reports.Offset
+		want     reports.Offset // the end of what was looked at, which is half a second old
 	}{
 		"never before a hold": {0, 13 * time.Second},
 		"once all is well":    {17250 * time.Millisecond, 17300 * time.Millisecond},
+		"where that is known": {13 * time.Second, 13 * time.Second},
 		"as planned":          {reports.Never, 30 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newClock()
 			require.NoError(t, c.wait(t.Context(), phase.from))
-			got, err := c.recover(t.Context(), phase, func(now reports.Offset) bool { return now >= one.wellFrom })
+			got, err := c.recover(t.Context(), phase, func(now reports.Offset) (reports.Offset, bool) {
+				return now - age, now-age >= one.wellFrom
+			})
 			require.NoError(t, err)
 			assert.Equal(t, one.want, got, name)
-			assert.Equal(t, one.want, c.now(), name)
+			assert.Equal(t, min(one.want+age, phase.to), c.now(), name)
 		})
 	}
 	synctest.Test(t, func(t *testing.T) { // shorter than a hold
-		got, err := newClock().recover(t.Context(), span{0, time.Second}, func(reports.Offset) bool { return true })
+		got, err := newClock().recover(t.Context(), span{0, time.Second}, func(now reports.Offset) (reports.Offset, bool) { return now, true })
 		require.NoError(t, err)
 		assert.Equal(t, time.Second, got)
 	})
@@ -42,7 +46,7 @@ func TestRecoveryEnds(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errControlC)
 		defer cancel()
 		c := newClock()
-		_, err := c.recover(ctx, span{0, time.Minute}, func(reports.Offset) bool { return false })
+		_, err := c.recover(ctx, span{0, time.Minute}, func(reports.Offset) (reports.Offset, bool) { return 0, false })
 		require.ErrorIs(t, err, errControlC)
 		assert.Equal(t, 5*time.Second, c.now())
 	})
@@ -69,7 +73,7 @@ func newTally() *tally {
 func TestServed(t *testing.T) {
 	const sec = time.Second
 	ms := func(n int) reports.Offset { return reports.Offset(n) * time.Millisecond }
-	// Results are looked at once they are as old as within and onTheWay: 450 ms.
+	// Results are looked at as old as within and onTheWay: 450 ms.
 	for name, one := range map[string]struct {
 		to, badFrom, badTo, now reports.Offset
 		want                    bool
@@ -84,7 +88,7 @@ func TestServed(t *testing.T) {
 	} {
 		tally := newTally()
 		serve(tally, 5*sec, one.to, one.badFrom, one.badTo)
-		assert.Equal(t, one.want, tally.served(one.now, hold+margin), name)
+		assert.Equal(t, one.want, tally.served(one.now-450*time.Millisecond, hold+margin), name)
 	}
 }
 

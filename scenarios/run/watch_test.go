@@ -105,7 +105,7 @@ func TestWatchIsTakenUpWhereItEnded(t *testing.T) {
 	record, r := follow(t, s, 2)
 	assert.Equal(t, []string{"5", "7", "9"}, s.asked)
 	assert.Equal(t, 1, s.listed)
-	assert.False(t, r.whole())
+	assert.Equal(t, reports.Never, r.wholeSince())
 	assert.Empty(t, record.troubles())
 	assert.Equal(t, []string{"a Running", "catalog 1/2", "b Running", "catalog 2/2", "a deleted", "catalog 1/2"}, lines(record))
 }

@@ -9,6 +9,7 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"squall/reports"
@@ -29,18 +30,27 @@ type Options struct {
 	// OnInconclusive says what an inconclusive run comes to; see
 	// [CheckOnInconclusive].
 	OnInconclusive string
+	// Unfit tells whether the error of a run says that the host cannot make
+	// clusters, which proves nothing and is not Squall's fault. Nil means never.
+	Unfit func(error) bool
 }
 
 // Result is what came of the runs, in the order in which they were made.
 type Result struct {
 	// Verdicts are all verdicts, of every attempt; Dirs are the folders of their
 	// records, one each. A calm result that was kept from before stands with the
-	// others.
+	// others; its folder is empty when the record is gone. The Vacuous and
+	// Uncounted of the verdicts are filled in.
 	Verdicts []reports.Verdict
 	Dirs     []string
+	// Made are the files and folders that were made here, records among them.
+	Made []string
 	// Repeated are the places in Verdicts of inconclusive attempts that were made
 	// again. They do not count for Code.
 	Repeated []int
+	// Missing stand, in reports for machines, for the scenario and the twins that
+	// came to no verdict: each has its name and a reason.
+	Missing []reports.Verdict
 	// Vacuous are, by the twin's name, the expectations that its patch alone
 	// breaks: the twin proves nothing about the fault. Twins without any are
 	// absent. It is known from the calm control, also from one that was kept.
@@ -70,18 +80,53 @@ func start(ctx context.Context, f *scenarios.File, o Options, runs runner) (Resu
 	s := &suite{options: o, policy: p, run: runs, kept: keep{folder: o.Runs, version: o.Version, provider: o.ProviderName}}
 	s.options.Options.Calm = o.Calm
 	s.result.Vacuous = map[string][]string{}
-	todo := []*scenarios.Scenario{f.Scenario}
-	if o.Twins || o.Calm {
-		todo = append(todo, f.Twins...)
-	}
+	todo := planned(f, o)
 	for _, one := range todo {
 		if err = s.settle(ctx, one); err != nil || ctx.Err() != nil {
 			break
 		}
 	}
+	s.result.Missing = missing(todo[len(s.settled):], o, err)
 	s.findVacuous(f, todo[1:])
+	s.ignore()
 	s.result.Code = s.code(ctx, err)
 	return s.result, err
+}
+
+// planned is what a suite runs, in order.
+func planned(f *scenarios.File, o Options) []*scenarios.Scenario {
+	todo := []*scenarios.Scenario{f.Scenario}
+	if o.Twins || o.Calm {
+		todo = append(todo, f.Twins...)
+	}
+	return todo
+}
+
+// NotRun stand for the scenario and the twins of a file that a command never
+// came to, like [Result.Missing].
+func NotRun(f *scenarios.File, o Options) []reports.Verdict {
+	return missing(planned(f, o), o, nil)
+}
+
+// missing stand for what came to no verdict: the first because of err, if there
+// is one, the others because of what was before.
+func missing(those []*scenarios.Scenario, o Options, err error) []reports.Verdict {
+	var vs []reports.Verdict
+	for i, one := range those {
+		v := reports.Verdict{
+			Scenario: one.Metadata.Name, Twin: one.Twin, Calm: o.Calm, Breaks: one.Breaks,
+			Provider: o.ProviderName, Seed: o.Seed,
+			Outcome: reports.Inconclusive, Reasons: []string{"it was not run: the command ended before"},
+		}
+		if i == 0 && err != nil {
+			v.Reasons = []string{"it came to no verdict: " + err.Error()}
+			if !o.unfit(err) && !errors.Is(err, context.Canceled) {
+				v.Outcome = reports.Error
+			}
+		}
+		vs = append(vs, v)
+	}
+	return vs
 }
 
 // suite is a suite on its way.
@@ -91,8 +136,9 @@ type suite struct {
 	run     runner
 	kept    keep
 	result  Result
-	// settled are the verdicts that count: the last of each scenario or twin.
-	settled []reports.Verdict
+	// settled are the places of the verdicts that count: the last of each
+	// scenario or twin.
+	settled []int
 }
 
 // settle brings about the verdict on one scenario or twin that counts.
@@ -101,23 +147,31 @@ func (s *suite) settle(ctx context.Context, one *scenarios.Scenario) error {
 		if dir, v, ok := s.kept.read(one.Digest()); ok {
 			s.say("%s: unchanged since its calm run, whose verdict stands", title(one))
 			s.note(dir, v)
-			s.settled = append(s.settled, v)
+			s.settled = append(s.settled, len(s.result.Verdicts)-1)
 			return nil
 		}
 	}
 	for attempt := 0; ; attempt++ {
 		s.say("%s", s.heading(one, attempt))
 		dir, v, err := s.run(ctx, one, s.options.Options)
+		if dir != "" {
+			s.result.Made = append(s.result.Made, dir)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", title(one), err)
 		}
 		s.note(dir, v)
+		last := len(s.result.Verdicts) - 1
 		again := v.Outcome == reports.Inconclusive && attempt < s.policy.retries && ctx.Err() == nil
 		if !again {
-			s.settled = append(s.settled, v)
-			return s.keepCalm(one, dir, v)
+			if err := s.keepCalm(one, dir, v); err != nil {
+				return err
+			}
+			s.settled = append(s.settled, last)
+			return nil
 		}
-		s.result.Repeated = append(s.result.Repeated, len(s.result.Verdicts)-1)
+		s.result.Verdicts[last].Uncounted = "it was inconclusive, and run again"
+		s.result.Repeated = append(s.result.Repeated, last)
 	}
 }
 
@@ -133,7 +187,21 @@ func (s *suite) keepCalm(one *scenarios.Scenario, dir string, v reports.Verdict)
 	if !s.options.Calm || !sound {
 		return nil
 	}
-	return s.kept.write(one.Digest(), dir, v)
+	made, err := s.kept.write(one.Digest(), dir, v)
+	s.result.Made = append(s.result.Made, made...)
+	return err
+}
+
+// ignore marks the inconclusive verdicts that are to count as nothing.
+func (s *suite) ignore() {
+	if s.policy.code != codeGood {
+		return
+	}
+	for _, i := range s.settled {
+		if v := &s.result.Verdicts[i]; v.Outcome == reports.Inconclusive {
+			v.Uncounted = "it was inconclusive, which is to be ignored"
+		}
+	}
 }
 
 // findVacuous holds calm twins against the calm scenario: those of these runs,
@@ -150,7 +218,23 @@ func (s *suite) findVacuous(f *scenarios.File, twins []*scenarios.Scenario) {
 		}
 		if names := judge.Vacuous(calm, calmTwin, twin.Breaks); len(names) > 0 {
 			s.result.Vacuous[twin.Twin] = names
+			s.markVacuous(twin.Twin, names)
 			s.say("%s: its patch alone breaks %q, without the fault: it proves nothing", title(twin), names)
+		}
+	}
+}
+
+// markVacuous notes in the last verdict on a twin, or in what stands for it,
+// what its patch alone breaks.
+func (s *suite) markVacuous(twin string, names []string) {
+	for i := range s.result.Missing {
+		if s.result.Missing[i].Twin == twin {
+			s.result.Missing[i].Vacuous = names
+		}
+	}
+	for _, i := range s.settled {
+		if s.result.Verdicts[i].Twin == twin {
+			s.result.Verdicts[i].Vacuous = names
 		}
 	}
 }

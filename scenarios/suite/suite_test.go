@@ -3,8 +3,7 @@ package suite
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
+	"slices"
 	"testing"
 
 	"squall/reports"
@@ -54,19 +53,6 @@ func asDesigned(name string, _ bool, _ int) (reports.Verdict, error) {
 	return reports.Verdict{Outcome: reports.Fail, Designed: &yes}, nil
 }
 
-// calmly is the verdict of a calm run in which these expectations are false.
-func calmly(broken ...string) reports.Verdict {
-	v := reports.Verdict{Outcome: reports.Pass}
-	for _, name := range []string{"users barely notice", "healed", "replicas are back"} {
-		held := true
-		for _, f := range broken {
-			held = held && f != name
-		}
-		v.Expect = append(v.Expect, reports.Finding{Name: name, Held: &held})
-	}
-	return v
-}
-
 func podKill(t *testing.T) *scenarios.File {
 	t.Helper()
 	f, err := catalog.Load("pod-kill")
@@ -113,12 +99,13 @@ func TestOnInconclusive(t *testing.T) {
 		code, runs int
 		repeated   []int
 	}{
-		"":        {3, 3, nil},
-		"fail":    {3, 3, nil},
-		"ignore":  {0, 3, nil},
-		"retry:1": {3, 4, []int{1}},
-		"retry:2": {0, 5, []int{1, 2}},
-		"retry:9": {0, 5, []int{1, 2}},
+		"":         {3, 3, nil},
+		"fail":     {1, 3, nil},
+		"ignore":   {0, 3, nil},
+		"retry:1":  {3, 4, []int{1}},
+		"retry:2":  {0, 5, []int{1, 2}},
+		"retry:9":  {0, 5, []int{1, 2}},
+		"retry:10": {0, 5, []int{1, 2}},
 	} {
 		s := &script{says: says}
 		got, err := start(t.Context(), podKill(t), Options{Twins: true, OnInconclusive: on}, s.run)
@@ -127,8 +114,12 @@ func TestOnInconclusive(t *testing.T) {
 		assert.Len(t, got.Verdicts, want.runs, on)
 		assert.Len(t, got.Dirs, want.runs, on)
 		assert.Equal(t, want.repeated, got.Repeated, on)
+		for i, v := range got.Verdicts {
+			uncounted := slices.Contains(want.repeated, i) || on == "ignore" && v.Outcome == reports.Inconclusive
+			assert.Equal(t, uncounted, v.Uncounted != "", "%s: %d", on, i)
+		}
 	}
-	for _, wrong := range []string{"pass", "retry", "retry:", "retry:0", "retry:-1", "retry:x"} {
+	for _, wrong := range []string{"pass", "retry", "retry:", "retry:0", "retry:-1", "retry:11", "retry:x"} {
 		assert.ErrorContains(t, CheckOnInconclusive(wrong), "allowed: fail, ignore, retry:N", wrong)
 		s := &script{says: says}
 		_, err := start(t.Context(), podKill(t), Options{OnInconclusive: wrong}, s.run)
@@ -149,6 +140,27 @@ func TestErrorEndsTheSuite(t *testing.T) {
 	assert.Equal(t, []string{"", twinOne}, s.ran)
 	assert.Len(t, got.Verdicts, 1)
 	assert.Equal(t, 4, got.Code)
+	require.Len(t, got.Missing, 2, "what came to no verdict, and what was not run")
+	assert.Equal(t, []string{twinOne, twinBare}, []string{got.Missing[0].Twin, got.Missing[1].Twin})
+	assert.Equal(t, []reports.Outcome{reports.Error, reports.Inconclusive}, []reports.Outcome{got.Missing[0].Outcome, got.Missing[1].Outcome})
+	assert.Contains(t, got.Missing[0].Reasons[0], "no disk")
+	assert.Contains(t, got.Missing[1].Reasons[0], "was not run")
+}
+
+func TestUnfitHostIsInconclusive(t *testing.T) {
+	errUnfit := errors.New("no memory")
+	o := Options{Unfit: func(err error) bool { return errors.Is(err, errUnfit) }}
+	for says, want := range map[error]struct {
+		code    int
+		outcome reports.Outcome
+	}{errUnfit: {3, reports.Inconclusive}, errors.New("no idea"): {4, reports.Error}} {
+		s := &script{says: func(string, bool, int) (reports.Verdict, error) { return reports.Verdict{}, says }}
+		got, err := start(t.Context(), podKill(t), o, s.run)
+		require.ErrorIs(t, err, says)
+		assert.Equal(t, want.code, got.Code)
+		require.Len(t, got.Missing, 1)
+		assert.Equal(t, want.outcome, got.Missing[0].Outcome)
+	}
 }
 
 func TestInterruptEndsTheSuite(t *testing.T) {
@@ -161,70 +173,4 @@ func TestInterruptEndsTheSuite(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{""}, s.ran)
 	assert.Equal(t, 3, got.Code, "what was never run is not ignored")
-}
-
-func TestCalmControl(t *testing.T) {
-	says := func(name string, calm bool, _ int) (reports.Verdict, error) {
-		require.True(t, calm)
-		if name == twinBare {
-			return calmly("replicas are back"), nil
-		}
-		return calmly(), nil
-	}
-	o := Options{Calm: true, Options: run.Options{Runs: t.TempDir(), Version: "v1", ProviderName: "embedded"}}
-	s := &script{says: says}
-	got, err := start(t.Context(), podKill(t), o, s.run)
-	require.NoError(t, err)
-	assert.Equal(t, []string{"", twinOne, twinBare}, s.ran)
-	assert.Equal(t, map[string][]string{twinBare: {"replicas are back"}}, got.Vacuous)
-	assert.Equal(t, 1, got.Code)
-
-	// What was kept stands in for the runs, and tells a suite that is not calm.
-	s = &script{says: says}
-	again, err := start(t.Context(), podKill(t), o, s.run)
-	require.NoError(t, err)
-	assert.Empty(t, s.ran)
-	assert.Equal(t, got, again)
-	o.Calm, o.Twins = false, true
-	s = &script{says: asDesigned}
-	loud, err := start(t.Context(), podKill(t), o, s.run)
-	require.NoError(t, err)
-	assert.Len(t, s.ran, 3)
-	assert.Equal(t, got.Vacuous, loud.Vacuous)
-	assert.Equal(t, 1, loud.Code)
-
-	// Another version of Squall, another provider: run again.
-	for _, other := range []run.Options{
-		{Runs: o.Runs, Version: "v2", ProviderName: "embedded"},
-		{Runs: o.Runs, Version: "v1", ProviderName: "kind"},
-	} {
-		s = &script{says: says}
-		_, err = start(t.Context(), podKill(t), Options{Calm: true, Options: other}, s.run)
-		require.NoError(t, err)
-		assert.Len(t, s.ran, 3)
-	}
-}
-
-func TestCalmRepeatsWhatChangedOrProvedNothing(t *testing.T) {
-	o := Options{Calm: true, Options: run.Options{Runs: t.TempDir()}}
-	file := podKill(t)
-	s := &script{says: func(name string, _ bool, _ int) (reports.Verdict, error) {
-		if name == twinOne {
-			return reports.Verdict{Outcome: reports.Inconclusive}, nil
-		}
-		return calmly(), nil
-	}}
-	got, err := start(t.Context(), file, o, s.run)
-	require.NoError(t, err)
-	assert.Equal(t, 3, got.Code)
-
-	s = &script{says: func(string, bool, int) (reports.Verdict, error) { return calmly(), nil }}
-	file.Twins[1].Spec.Phases.Warmup++ // another digest
-	damaged := filepath.Join(o.Runs, "calm", file.Scenario.Digest()+".json")
-	require.NoError(t, os.WriteFile(damaged, []byte("{"), 0o644))
-	got, err = start(t.Context(), file, o, s.run)
-	require.NoError(t, err)
-	assert.Equal(t, []string{"", twinOne, twinBare}, s.ran)
-	assert.Zero(t, got.Code)
-	assert.Empty(t, got.Vacuous)
 }

@@ -93,6 +93,27 @@ func TestInterruptedOnceARunJudgesAndLeaves(t *testing.T) {
 	}
 }
 
+func TestInterruptedInTheSecondFileARunKeepsWhatTheFirstProved(t *testing.T) {
+	inJSON := filepath.Join(t.TempDir(), "v.json")
+	broken := variant(t, "", "fault.lost <= 10", "fault.lost < 0", "recovery: 8s", "recovery: 4s")
+	s := start(t, "run", broken, "testdata/small.yaml", variant(t, ""), "--runs", filepath.Join(t.TempDir(), "runs"), "--json", inJSON)
+	s.until(t, "steady")
+	s.until(t, " down")
+	s.until(t, "steady")
+	cluster := clusterOf(t, s)
+	s.signal(t, syscall.SIGINT)
+	assert.Equal(t, 1, s.code(t), s.said())
+	assert.NotContains(t, s.said(), "squall: error", "the third is not begun")
+	text, err := os.ReadFile(inJSON)
+	require.NoError(t, err)
+	var said []reports.Verdict
+	require.NoError(t, json.Unmarshal(text, &said))
+	require.Len(t, said, 3)
+	assert.Equal(t, []reports.Outcome{reports.Fail, reports.Inconclusive, reports.Inconclusive},
+		[]reports.Outcome{said[0].Outcome, said[1].Outcome, said[2].Outcome})
+	nothingLeft(t, cluster)
+}
+
 func TestInterruptedTwiceARunLeavesAtOnce(t *testing.T) {
 	s := start(t, "run", "testdata/small.yaml", "--runs", filepath.Join(t.TempDir(), "runs"))
 	s.until(t, "steady")
