@@ -18,17 +18,44 @@ import (
 type Spec struct {
 	// Name is a DNS label of at most 20 characters, unique on the host.
 	Name string
-	// Workers is the number of worker nodes, 1 to 3. There is always one
-	// control-plane node besides, which is tainted and is the client host.
+	// Workers is the number of worker nodes, 1 to 5.
 	Workers int
+	// ControlPlanes is the number of control-plane nodes, 1 or 3; zero means 1.
+	// They are tainted, each runs an etcd member, and the first is the client
+	// host.
+	ControlPlanes int
 	// NodeCPU and NodeMemory are the size each worker advertises and is held to.
 	NodeCPU, NodeMemory resource.Quantity
 	// Images are on every node before its first pod.
 	Images []image.Image
+	// Timers says which of Kubernetes' timers the cluster runs with; empty means
+	// [StockTimers].
+	Timers Timers
+	// FeatureGates are set on every component that knows them.
+	FeatureGates map[string]bool
+	// Flags are flags of components, by component and by flag without dashes:
+	// {"kube-controller-manager": {"concurrent-deployment-syncs": "1"}}.
+	Flags map[string]map[string]string
+	// Without names parts that the cluster does without.
+	Without []Part
 	// Detached lets the cluster outlive the process that made it. Without it
 	// the cluster ends when that process does, however that ends.
 	Detached bool
 }
+
+// Part is a part of a cluster that can be left out, to see what it costs.
+type Part string
+
+// The parts that can be left out.
+const (
+	Metrics       Part = "metrics"       // metrics-server; without it no HPA scales
+	Storage       Part = "storage"       // the provisioner and the default StorageClass
+	Policy        Part = "policy"        // enforcement of NetworkPolicies
+	LoadBalancers Part = "loadbalancers" // addresses for Services of type LoadBalancer
+)
+
+// Parts are all parts that can be left out.
+func Parts() []Part { return []Part{Metrics, Storage, Policy, LoadBalancers} }
 
 // Info describes a cluster that exists.
 type Info struct {
@@ -69,9 +96,11 @@ type Cluster interface {
 	Info() Info
 	// Kubeconfig is an administrator's kubeconfig for the host's loopback.
 	Kubeconfig() ([]byte, error)
-	// Exec runs argv on the client host, the first control-plane node, until
-	// it ends. When ctx ends, or the cluster does, it is killed.
+	// Exec runs a program on a node, by default the client host, until it ends.
+	// When ctx ends, or the node does, it is killed.
 	Exec(ctx context.Context, run Exec) error
+	// Nodes acts on the cluster's nodes from outside them.
+	Nodes() Nodes
 	// PodProcesses counts the processes of a pod on a node, asking the node's
 	// kernel and not Kubernetes.
 	PodProcesses(ctx context.Context, node, podUID string) (int, error)
@@ -81,8 +110,16 @@ type Cluster interface {
 	CPUSeconds() (float64, error)
 }
 
-// Exec is a program to run on the client host.
+// Exec is a program to run on a node.
 type Exec struct {
+	// Node is the node's name; empty means the client host, the first
+	// control-plane node.
+	Node string
+	// Inside runs the program with the node's own files, as one of its
+	// programs, which is how the agent runs. Argv[0] is still the host's path
+	// and need not exist on the node. Otherwise it only shares the node's
+	// network and processes.
+	Inside bool
 	// Argv is the program's path, as the host sees it, and its arguments.
 	Argv []string
 	// Urgent asks for the processor before everything else on the host, where

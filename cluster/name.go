@@ -20,6 +20,13 @@ var ErrExists = errors.New("cluster exists")
 // then about the system under test, and nothing is wrong with Squall.
 var ErrHost = errors.New("the host cannot carry a cluster")
 
+// ErrNoNode is wrapped by errors that say that a cluster has no such node.
+var ErrNoNode = errors.New("no such node")
+
+// ErrUnsupported is wrapped by errors that say that a provider cannot do what
+// was asked, here or at all.
+var ErrUnsupported = errors.New("not supported")
+
 // MaxName is the longest name of a cluster. Names go into paths of unix sockets
 // and control groups, which have little room.
 const MaxName = 20

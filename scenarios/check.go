@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -11,11 +12,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TimersStock are Kubernetes' own timers, the only ones so far.
-const TimersStock = "stock"
+// The sets of timers that a cluster can run with: Kubernetes' own, and those cut
+// down by the table in docs/nodes.md.
+const (
+	TimersStock = "stock"
+	TimersFast  = "fast"
+)
 
-// MaxWorkers is the largest number of worker nodes.
-const MaxWorkers = 3
+// MaxWorkers is the largest number of worker nodes that a cluster starts with,
+// and manyControlPlanes the number of control-plane nodes when it is not one.
+const (
+	MaxWorkers        = 5
+	manyControlPlanes = 3
+)
 
 // maxEntries bounds each list of named entries; twins cost a whole run each and
 // have a bound of their own.
@@ -116,12 +125,16 @@ func (c *checker) cluster() {
 	if c.sound(at+".workers") && (cluster.Workers < 1 || cluster.Workers > MaxWorkers) {
 		c.report(at+".workers", fmt.Sprintf("a cluster has from 1 to %d workers", MaxWorkers))
 	}
-	switch {
-	case !c.sound(at+".timers") || cluster.Timers == TimersStock:
-	case cluster.Timers == "fast":
-		c.report(at+".timers", "fast timers are not built yet", TimersStock)
-	default:
-		c.report(at+".timers", "is no set of timers", TimersStock)
+	if n := cluster.ControlPlanes; c.sound(at+".controlPlanes") && n != 1 && n != manyControlPlanes {
+		c.report(at+".controlPlanes", "a cluster has one control-plane node, or as many as etcd needs to survive the loss of one: 1 or 3")
+	}
+	if t := cluster.Timers; c.sound(at+".timers") && t != TimersStock && t != TimersFast {
+		c.report(at+".timers", "is no set of timers", TimersStock, TimersFast)
+	}
+	for component := range cluster.Flags {
+		if !slices.Contains(flaggedComponents(), component) {
+			c.report(fieldPath(at+".flags", component), "is no component that takes flags", flaggedComponents()...)
+		}
 	}
 	if cpu := cluster.Node.CPU.MilliValue(); c.sound(at+".node.cpu") && (cpu < 1000 || cpu > 256_000 || cpu%1000 != 0) {
 		c.report(at+".node.cpu", "a node has from 1 to 256 CPUs, whole ones, as a kubelet advertises them")
@@ -129,6 +142,12 @@ func (c *checker) cluster() {
 	if memory := cluster.Node.Memory.Value(); c.sound(at+".node.memory") && (memory < 128<<20 || memory > 1<<40) {
 		c.report(at+".node.memory", "a node has from 128Mi to 1Ti of memory")
 	}
+}
+
+// flaggedComponents are the components that take flags. Which flags there are,
+// and which feature gates, the components themselves say before anything starts.
+func flaggedComponents() []string {
+	return []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"}
 }
 
 // phases checks the lengths of the phases.

@@ -120,6 +120,8 @@ func (d *decoder) scalarLike(n *yaml.Node, path string, v reflect.Value) bool {
 		set = func(text string) (err error) { *target, err = ParseRate(text); return err }
 	case *Status:
 		set = func(text string) (err error) { *target, err = ParseStatus(text); return err }
+	case *FlagValue:
+		set = func(text string) error { *target = FlagValue(text); return nil }
 	case *Moment:
 		set = func(text string) (err error) { *target, err = ParseMoment(text); return err }
 	case **chaos.Object:

@@ -59,10 +59,18 @@ type Spec struct {
 
 // Cluster says what cluster the scenario runs on.
 type Cluster struct {
-	Workers int    `yaml:"workers"`          // 1 to 3, default 2
-	Timers  string `yaml:"timers,omitempty"` // "stock", the default
-	Node    Node   `yaml:"node,omitempty"`
+	Workers       int    `yaml:"workers"`       // 1 to 5, default 2
+	ControlPlanes int    `yaml:"controlPlanes"` // 1 or 3, default 1
+	Timers        string `yaml:"timers"`        // [TimersStock], the default, or [TimersFast]
+	Node          Node   `yaml:"node"`
+	// FeatureGates are set on every component that knows them.
+	FeatureGates map[string]bool `yaml:"featureGates,omitempty"`
+	// Flags are components' flags, by component and by flag without dashes.
+	Flags map[string]map[string]FlagValue `yaml:"flags,omitempty"`
 }
+
+// FlagValue is the value of a component's flag, as it is written: 5, 30s, true.
+type FlagValue string
 
 // Node is the size that each worker advertises.
 type Node struct {

@@ -23,6 +23,8 @@ const (
 	CNIVersion = "v1.9.1"
 	// CoreDNSVersion is that of CoreDNS.
 	CoreDNSVersion = "v1.14.3"
+	// MetricsServerVersion is that of metrics-server.
+	MetricsServerVersion = "v0.9.0"
 )
 
 // The folders of a tree.
@@ -141,6 +143,14 @@ func shipped() []recipe {
 			programs:  []gobuild.Program{{Name: "coredns"}},
 			folder:    binFolder,
 			patience:  ", which takes a minute the first time",
+		},
+		{
+			Component: Component{Name: "metrics-server", Module: "sigs.k8s.io/metrics-server", Version: MetricsServerVersion},
+			programs:  []gobuild.Program{{Name: "metrics-server", Package: "sigs.k8s.io/metrics-server/cmd/metrics-server"}},
+			folder:    binFolder,
+			// Its Makefile stamps the version there.
+			ldflags:  "-X k8s.io/client-go/pkg/version.gitVersion=" + MetricsServerVersion,
+			patience: ", which takes two minutes the first time",
 		},
 		{
 			Component: Component{Name: "pause"},

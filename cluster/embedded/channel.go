@@ -15,7 +15,8 @@ const (
 	fdEvents   = 4 // a pipe for events, one JSON object a line
 	fdOwner    = 5 // janitor: a pipe whose other end the creator holds
 	fdListener = 5 // supervisor: the API's listener on the host's loopback
-	fdLife     = 6 // supervisor: a pipe whose other end the janitor holds
+	fdLife     = 6 // supervisor: a socket whose other end the janitor holds, see [lifeline]
+	fdControl  = 7 // supervisor: the control socket
 	fdNode     = 3 // node: a socket to the supervisor
 )
 
@@ -41,6 +42,7 @@ const (
 	whatAPI        what = "API ready"          // on the control plane
 	whatStarted    what = "kubelet started"    // on a node
 	whatDNS        what = "DNS answers"        // on a node, through the Service
+	whatStopped    what = "stopped"            // on a node, in order
 	whatExited     what = "exited"             // a program ended
 	whatFailed     what = "failed"             // a part gave up, Status says why
 )
@@ -49,20 +51,26 @@ const (
 type order struct {
 	Setup *nodeSetup `json:",omitempty"` // first
 	Go    bool       `json:",omitempty"` // join the cluster
+	Stop  bool       `json:",omitempty"` // end what runs here, in order
+	// Peers are all nodes, when they have changed.
+	Peers []nodeConfig `json:",omitempty"`
 }
 
 // nodeSetup is what a node must know. It holds the node's own keys only.
 type nodeSetup struct {
 	Node        nodeConfig
 	Peers       []nodeConfig
-	Hierarchies []hierarchy
+	Groups      groups
+	SysResource bool // OOM scores and limits can be set
 	PKI         pki
 	Store       string // the name of the image store
 	Prepared    bool   // an etcd data folder to start from is there
 	// SaveTo and SaveTemp are the names, in the folder bound at saveDir, of the
 	// prepared state that this start saves; empty when it saves none.
 	SaveTo, SaveTemp string
-	APIServer        string
+	APIServer        string // where workers reach the API
+	Settings         settings
+	VolumeSpace      int64 // bytes that the node's volumes may have together
 }
 
 // eventWriter writes events as lines. Writers in several processes may share a

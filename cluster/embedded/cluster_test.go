@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("SQUALL_TEST_AS") {
 	case "get":
 		os.Exit(getAs(os.Args[1:]))
+	case "joiner":
+		os.Exit(joinAs(os.Args[1]))
 	case "owner":
 		os.Exit(ownAs(os.Args[1]))
 	case "leaver":
@@ -149,10 +151,12 @@ func upCluster(t *testing.T) *testCluster {
 
 func TestCluster(t *testing.T) {
 	c := upCluster(t)
+	c.startBusy(t)
 	t.Run("nodes", c.testNodes)
 	t.Run("names and the list", c.testFind)
 	t.Run("rights", c.testRights)
 	c.testWorkload(t)
+	t.Run("metrics", c.testMetrics)
 	t.Run("a killed kubelet comes back", c.testKubelet)
 	t.Run("processes of a pod", c.testPodProcesses)
 	t.Run("a program on the client host ends with its context", c.testExecCancelled)

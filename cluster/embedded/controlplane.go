@@ -5,10 +5,11 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
+	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/watch"
@@ -16,62 +17,27 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Where etcd is reached, on the control-plane node's own loopback.
-const (
-	etcdAddress = "127.0.0.1:2379"
-	etcdPeers   = "http://127.0.0.1:2380"
-	etcdData    = "/var/lib/etcd/data"
-)
-
 // preparedVariable tells our build of the API server that its first writes are
 // in etcd already (components/recipes/kubernetes/apiserver.go).
 const preparedVariable = "SQUALL_PREPARED_STATE=1"
-
-// startEtcd starts etcd, from prepared state where there is one.
-func (m *machine) startEtcd() error {
-	if m.Prepared {
-		if err := copyTree(filepath.Join(preparedDir, preparedEtcd), etcdData, nil); err != nil {
-			return fmt.Errorf("copying the prepared state: %w", err)
-		}
-	}
-	m.programs.keep(program{Name: "etcd", Args: []string{
-		"--name=" + controlPlaneName, "--data-dir=" + etcdData, "--log-level=warn",
-		"--listen-client-urls=http://" + etcdAddress, "--advertise-client-urls=http://" + etcdAddress,
-		"--listen-peer-urls=" + etcdPeers, "--initial-advertise-peer-urls=" + etcdPeers,
-		"--initial-cluster=" + controlPlaneName + "=" + etcdPeers,
-		// The data lives on a tmpfs: there is nothing to sync to.
-		"--unsafe-no-fsync",
-	}})
-	return nil
-}
 
 // startControlPlane starts the API server and the controller manager. The API
 // server waits for etcd, whose first absence alone would cost it a second.
 //
 // With prepared state everything else can start at once: the API's address is
 // open from now on, and connections are held there until the server is ready
-// (components/recipes/kubernetes/gate.go). Without, what a cluster needs is
-// written first, and the rest waits: a client that starts before its server
-// falls into a back-off that costs more than waiting.
+// (components/recipes/kubernetes/gate.go). Without, the first control-plane
+// node writes what a cluster needs, and the rest waits: a client that starts
+// before its server falls into a back-off that costs more than waiting. When the
+// node was up before, its clients are in back-offs of their own already.
 func (m *machine) startControlPlane(ctx context.Context) error {
-	if err := waitListening(ctx, "tcp4", etcdAddress); err != nil {
+	if err := waitListening(ctx, "tcp4", etcdLocal); err != nil {
 		return err
 	}
-	server := program{Name: "kube-apiserver", Args: m.apiServerArgs()}
-	if m.Prepared {
-		listener, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: apiPort})
-		if err != nil {
-			return fmt.Errorf("opening the API's address: %w", err)
-		}
-		server.Env = []string{preparedVariable}
-		if server.Listener, err = listener.File(); err != nil {
-			return fmt.Errorf("opening the API's address: %w", err)
-		}
-		listener.Close() // the file is another descriptor of it
-		m.programs.keep(server)
-		m.programs.keep(m.controllerManager())
-		m.send(event{What: whatOpen})
-		return nil
+	server := program{Name: "kube-apiserver", Args: m.arguments("kube-apiserver", m.apiServerArgs())}
+	manager := program{Name: "kube-controller-manager", Args: m.arguments("kube-controller-manager", m.controllerManagerArgs())}
+	if m.Prepared && !m.again {
+		return m.startGated(server, manager)
 	}
 	m.programs.keep(server)
 	client, err := m.waitAPI(ctx)
@@ -79,15 +45,40 @@ func (m *machine) startControlPlane(ctx context.Context) error {
 		return err
 	}
 	m.send(event{What: whatAPI})
-	if err := applyAddons(ctx, client); err != nil {
+	if m.again || m.Node.Name != controlPlaneName {
+		m.programs.keep(manager)
+		if m.again {
+			m.send(event{What: whatOpen})
+		}
+		return nil
+	}
+	if err := applyAddons(ctx, client, m.addons()); err != nil {
 		return err
 	}
-	m.programs.keep(m.controllerManager())
+	m.programs.keep(manager)
 	if m.SaveTemp != "" {
 		if err := m.snapshot(ctx, client); err != nil {
 			return err
 		}
 	}
+	m.send(event{What: whatOpen})
+	return nil
+}
+
+// startGated starts an API server whose address is open before it is, and
+// everything else with it.
+func (m *machine) startGated(server, manager program) error {
+	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: apiPort})
+	if err != nil {
+		return fmt.Errorf("opening the API's address: %w", err)
+	}
+	defer listener.Close() // the file is another descriptor of it
+	server.Env = []string{preparedVariable}
+	if server.Listener, err = listener.File(); err != nil {
+		return fmt.Errorf("opening the API's address: %w", err)
+	}
+	m.programs.keep(server)
+	m.programs.keep(manager)
 	m.send(event{What: whatOpen})
 	return nil
 }
@@ -118,8 +109,7 @@ func (m *machine) startScheduler(ctx context.Context) error {
 	if err := waitExists(ctx, client, "/api/v1/nodes", m.Node.Name); err != nil {
 		return err
 	}
-	m.programs.keep(program{Name: "kube-scheduler", Args: append(m.componentArgs("scheduler"),
-		"--leader-elect=false", "--bind-address=127.0.0.1")})
+	m.programs.keep(program{Name: "kube-scheduler", Args: m.arguments("kube-scheduler", m.schedulerArgs())})
 	return nil
 }
 
@@ -182,51 +172,60 @@ func waitExists(ctx context.Context, client *rest.RESTClient, collection, name s
 
 // apiServerArgs are the API server's flags: those that kubeadm gives, and
 // routing to aggregated APIs by endpoint.
-func (m *machine) apiServerArgs() []string {
-	crt := func(file string) string { return filepath.Join(pkiDir, file+".crt") }
-	key := func(file string) string { return filepath.Join(pkiDir, file+".key") }
-	return []string{
-		"--etcd-servers=http://" + etcdAddress,
-		fmt.Sprintf("--secure-port=%d", apiPort),
-		"--advertise-address=" + m.Node.address(),
-		"--service-cluster-ip-range=" + serviceNetwork,
-		"--authorization-mode=Node,RBAC",
-		"--enable-admission-plugins=NodeRestriction",
-		"--allow-privileged=true",
-		"--client-ca-file=" + crt("ca"),
-		"--tls-cert-file=" + crt("apiserver"), "--tls-private-key-file=" + key("apiserver"),
-		"--kubelet-certificate-authority=" + crt("ca"),
-		"--kubelet-client-certificate=" + crt("apiserver-kubelet-client"),
-		"--kubelet-client-key=" + key("apiserver-kubelet-client"),
-		"--kubelet-preferred-address-types=InternalIP",
-		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-		"--service-account-key-file=" + crt("sa"), "--service-account-signing-key-file=" + key("sa"),
-		"--requestheader-client-ca-file=" + crt("front-proxy-ca"),
-		"--requestheader-allowed-names=front-proxy-client",
-		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
-		"--requestheader-group-headers=X-Remote-Group",
-		"--requestheader-username-headers=X-Remote-User",
-		"--proxy-client-cert-file=" + crt("front-proxy-client"), "--proxy-client-key-file=" + key("front-proxy-client"),
-		"--enable-aggregator-routing=true",
+func (m *machine) apiServerArgs() map[string]string {
+	return map[string]string{
+		"etcd-servers": "https://" + etcdLocal, "etcd-cafile": certificate("etcd-ca"),
+		"etcd-certfile": certificate("apiserver-etcd-client"), "etcd-keyfile": key("apiserver-etcd-client"),
+		"secure-port":              strconv.Itoa(apiPort),
+		"advertise-address":        m.Node.address(),
+		"service-cluster-ip-range": serviceNetwork,
+		"authorization-mode":       "Node,RBAC",
+		"enable-admission-plugins": "NodeRestriction",
+		"allow-privileged":         "true",
+		"client-ca-file":           certificate("ca"),
+		"tls-cert-file":            certificate("apiserver"), "tls-private-key-file": key("apiserver"),
+		"kubelet-certificate-authority":   certificate("ca"),
+		"kubelet-client-certificate":      certificate("apiserver-kubelet-client"),
+		"kubelet-client-key":              key("apiserver-kubelet-client"),
+		"kubelet-preferred-address-types": "InternalIP",
+		"service-account-issuer":          "https://kubernetes.default.svc.cluster.local",
+		"service-account-key-file":        certificate("sa"), "service-account-signing-key-file": key("sa"),
+		"requestheader-client-ca-file":       certificate("front-proxy-ca"),
+		"requestheader-allowed-names":        "front-proxy-client",
+		"requestheader-extra-headers-prefix": "X-Remote-Extra-",
+		"requestheader-group-headers":        "X-Remote-Group",
+		"requestheader-username-headers":     "X-Remote-User",
+		"proxy-client-cert-file":             certificate("front-proxy-client"), "proxy-client-key-file": key("front-proxy-client"),
+		"enable-aggregator-routing": "true",
 	}
 }
 
-// controllerManager is the controller manager with its flags.
-func (m *machine) controllerManager() program {
-	return program{Name: "kube-controller-manager", Args: append(m.componentArgs("controller-manager"),
-		"--leader-elect=false", "--bind-address=127.0.0.1",
-		"--use-service-account-credentials=true",
-		"--service-account-private-key-file="+filepath.Join(pkiDir, "sa.key"),
-		"--root-ca-file="+filepath.Join(pkiDir, "ca.crt"),
-		"--cluster-signing-cert-file="+filepath.Join(pkiDir, "ca.crt"),
-		"--cluster-signing-key-file="+filepath.Join(pkiDir, "ca.key"),
+// controllerManagerArgs are the controller manager's flags: those that kubeadm
+// gives, and its API rate.
+func (m *machine) controllerManagerArgs() map[string]string {
+	return m.componentArgs("controller-manager", map[string]string{
+		"use-service-account-credentials":  "true",
+		"service-account-private-key-file": key("sa"),
+		"root-ca-file":                     certificate("ca"),
+		"cluster-signing-cert-file":        certificate("ca"),
+		"cluster-signing-key-file":         key("ca"),
 		// With the default of 20 the default ServiceAccounts, and so the first
 		// pods, are 5 s late.
-		"--kube-api-qps=1000", "--kube-api-burst=2000")}
+		"kube-api-qps": "1000", "kube-api-burst": "2000",
+	})
 }
 
-// componentArgs are the flags by which a component reaches the API.
-func (m *machine) componentArgs(user string) []string {
+func (m *machine) schedulerArgs() map[string]string {
+	return m.componentArgs("scheduler", map[string]string{})
+}
+
+// componentArgs are the flags of a component that elects a leader, and by which
+// it reaches the API.
+func (m *machine) componentArgs(user string, more map[string]string) map[string]string {
 	path := m.kubeconfigPath(user)
-	return []string{"--kubeconfig=" + path, "--authentication-kubeconfig=" + path, "--authorization-kubeconfig=" + path}
+	maps.Copy(more, map[string]string{
+		"kubeconfig": path, "authentication-kubeconfig": path, "authorization-kubeconfig": path,
+		"leader-elect": "true", "bind-address": "127.0.0.1",
+	})
+	return more
 }

@@ -51,8 +51,12 @@ const Name = "embedded"
 // usual Linux, so a reboot leaves nothing.
 const RunDir = "/run/squall"
 
-// MaxWorkers is the largest number of workers.
-const MaxWorkers = 3
+// MaxWorkers is the largest number of workers that a cluster starts with.
+const MaxWorkers = 5
+
+// maxControlPlanes is the number of control-plane nodes of a cluster that has
+// more than one: the least with which etcd survives the loss of a member.
+const maxControlPlanes = 3
 
 // bringUpDeadline bounds a bring-up. On two cores one takes some 5 s; the bound
 // only has to catch what will never end.
@@ -90,16 +94,26 @@ func (p *Provider) Create(ctx context.Context, spec cluster.Spec, progress func(
 	if err != nil {
 		return nil, err
 	}
+	chosen, err := resolveSettings(ctx, tree, spec)
+	if err != nil {
+		return nil, fmt.Errorf("making the cluster %q: %w", spec.Name, err)
+	}
 	cfg := config{
-		Name:       spec.Name,
-		Detached:   spec.Detached,
-		Folder:     p.folder(spec.Name),
-		Components: filepath.Dir(tree.Bin()),
-		Stores:     p.stores(),
-		Store:      storeName(tree, images),
-		Nodes:      layOut(spec),
+		Name:        spec.Name,
+		Detached:    spec.Detached,
+		Folder:      p.folder(spec.Name),
+		Components:  filepath.Dir(tree.Bin()),
+		Stores:      p.stores(),
+		Store:       storeName(tree, images),
+		Volumes:     filepath.Join(p.cache, "volumes"),
+		Nodes:       layOut(spec),
+		SysResource: hasSysResource(),
+		Settings:    chosen,
 	}
 	if err := p.prepare(&cfg, tree); err != nil {
+		return nil, err
+	}
+	if cfg.VolumeSpace, err = volumeSpace(cfg.Volumes, len(cfg.Nodes)); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, bringUpDeadline,
@@ -117,6 +131,9 @@ func (p *Provider) check(spec cluster.Spec) error {
 	if spec.Workers < 1 || spec.Workers > MaxWorkers {
 		errs = append(errs, fmt.Errorf("%d workers asked for: an embedded cluster has 1 to %d", spec.Workers, MaxWorkers))
 	}
+	if n := spec.ControlPlanes; n != 0 && n != 1 && n != maxControlPlanes {
+		errs = append(errs, fmt.Errorf("%d control-plane nodes asked for: an embedded cluster has 1 or %d", n, maxControlPlanes))
+	}
 	if spec.NodeCPU.MilliValue()%1000 != 0 {
 		errs = append(errs, fmt.Errorf("nodes of %s processors asked for: a kubelet advertises whole ones", spec.NodeCPU.String()))
 	}
@@ -129,6 +146,8 @@ func (p *Provider) check(spec cluster.Spec) error {
 		// number, and the kernel refuses numbers that do not exist.
 		host = append(host, fmt.Errorf("nodes of %s processors asked for: this host has %d, and a node cannot have more", spec.NodeCPU.String(), cores))
 	}
+	memory, err := readMemory()
+	host = append(host, err, checkSize(spec, memory))
 	if err := errors.Join(append(host, p.checkHost()...)...); err != nil {
 		errs = append(errs, fmt.Errorf("%w:\n%w", cluster.ErrHost, err))
 	}

@@ -21,23 +21,27 @@ const nodeNamespaces = syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLON
 // part to become and its control group.
 //
 // A cgroup namespace is rooted in the groups that its maker is in when it makes
-// it. On cgroup v1 a process cannot be born in a group, so it joins first,
+// it. A process cannot be born in a group of cgroup v1, so it joins first,
 // unshares then, and only then becomes the part; the exec gives the whole new
-// process this thread's namespace.
+// process this thread's namespace. On cgroup v2 it goes to a leaf in between,
+// see [leafGroup].
 func enter(args []string) error {
 	if len(args) != 2 {
 		return fmt.Errorf("got %d arguments, need a part and a control group", len(args))
 	}
 	runtime.LockOSThread()
-	hs, err := hierarchies()
+	g, err := findGroups()
 	if err != nil {
 		return err
 	}
-	if err := joinGroup(hs, args[1]); err != nil {
+	if err := g.join(args[1]); err != nil {
 		return err
 	}
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("making a cgroup namespace: %w", err)
+	}
+	if err := g.nest(args[1]); err != nil {
+		return err
 	}
 	if err := syscall.Exec("/proc/self/exe", args, os.Environ()); err != nil {
 		return fmt.Errorf("becoming %s: %w", args[0], err)
@@ -45,11 +49,14 @@ func enter(args []string) error {
 	return nil
 }
 
+// hostPath is where nodes look for the programs that they take from the host.
+const hostPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // partEnvironment is the whole environment of a cluster's parts: nothing of
 // the user's leaks into a cluster.
 func partEnvironment() []string {
 	return []string{
-		"PATH=" + componentsDir + "/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"PATH=" + componentsDir + "/bin:" + hostPath,
 		"HOME=/root",
 	}
 }

@@ -4,8 +4,10 @@ package embedded
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -32,7 +34,7 @@ func (k pki) of(n nodeConfig) pki {
 		return k
 	}
 	own := pki{"ca": {Cert: k["ca"].Cert}}
-	for _, file := range []string{"kube-proxy", "kubelet-client-" + n.Name, "kubelet-server-" + n.Name} {
+	for _, file := range []string{"kube-proxy", "node-services", "kubelet-client-" + n.Name, "kubelet-server-" + n.Name} {
 		own[file] = k[file]
 	}
 	return own
@@ -41,7 +43,7 @@ func (k pki) of(n nodeConfig) pki {
 // writeFiles writes the node's keys and the configuration of its programs.
 func (m *machine) writeFiles() error {
 	files := map[string]string{
-		containerdConfig: containerdTOML,
+		containerdConfig: m.containerdTOML(),
 		kubeletConfig:    m.kubeletYAML(),
 		proxyConfig:      m.proxyYAML(),
 		// Nothing outside the cluster can be resolved: there is no outside.
@@ -54,14 +56,18 @@ func (m *machine) writeFiles() error {
 			files[filepath.Join(pkiDir, file+".key")] = string(c.Key)
 		}
 	}
-	users := map[string]string{"kubelet": "kubelet-client-" + m.Node.Name, "kube-proxy": "kube-proxy"}
+	users := map[string]string{"kubelet": "kubelet-client-" + m.Node.Name, "kube-proxy": "kube-proxy", "node-services": "node-services"}
 	if m.Node.ControlPlane {
 		for _, u := range []string{"admin", "controller-manager", "scheduler"} {
 			users[u] = u
 		}
 	}
+	server := m.APIServer
+	if m.Node.ControlPlane {
+		server = apiURL(m.Node.address()) // as kubeadm has it, each asks its own
+	}
 	for user, file := range users {
-		b, err := m.PKI.kubeconfig("squall", m.APIServer, file)
+		b, err := m.PKI.kubeconfig("squall", server, file)
 		if err != nil {
 			return err
 		}
@@ -89,7 +95,7 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.snapshotter.v1.bt
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "` + pauseImage + `"
 [plugins."io.containerd.cri.v1.runtime"]
-  restrict_oom_score_adj = true
+  restrict_oom_score_adj = %t
 [plugins."io.containerd.cri.v1.runtime".cni]
   bin_dirs = ["` + componentsDir + `/cni"]
   conf_dir = "` + cniConfigDir + `"
@@ -107,7 +113,7 @@ const cniJSON = `{
 }
 `
 
-// kubeletYAML leaves every timer at its default.
+// kubeletYAML leaves every timer at its default, unless the cluster's are fast.
 func (m *machine) kubeletYAML() string {
 	var taint string
 	if m.Node.ControlPlane {
@@ -137,12 +143,28 @@ resolvConf: $RESOLV
 mergeDefaultEvictionSettings: true
 imageGCHighThresholdPercent: 100
 evictionHard: {nodefs.available: "0%", imagefs.available: "0%", nodefs.inodesFree: "0%", imagefs.inodesFree: "0%"}
-`) + taint
+`) + taint + m.kubeletTimers()
+}
+
+// kubeletTimers are the lines of a kubelet's configuration that set its timers.
+func (m *machine) kubeletTimers() string {
+	var lines string
+	if m.Settings.Fast {
+		fields := m.Settings.Timers.Kubelet()
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			lines += fmt.Sprintf("%s: %v\n", name, fields[name])
+		}
+	}
+	return lines
 }
 
 // proxyYAML configures kube-proxy. The conntrack settings are those of the
 // host's first network namespace and cannot be set from another.
 func (m *machine) proxyYAML() string {
+	var gates []string
+	for _, name := range slices.Sorted(maps.Keys(m.Settings.Gates[kubeProxy])) {
+		gates = append(gates, fmt.Sprintf("%s: %t", name, m.Settings.Gates[kubeProxy][name]))
+	}
 	return fmt.Sprintf(`apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 mode: nftables
@@ -152,6 +174,7 @@ clientConnection: {kubeconfig: %s}
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 nftables: {minSyncPeriod: 10ms}
 metricsBindAddress: 127.0.0.1:10249
-oomScoreAdj: 0
-`, podNetwork, m.Node.Name, m.kubeconfigPath("kube-proxy"))
+oomScoreAdj: %d
+featureGates: {%s}
+`, podNetwork, m.Node.Name, m.kubeconfigPath("kube-proxy"), m.proxyScore(), strings.Join(gates, ", "))
 }

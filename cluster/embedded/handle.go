@@ -4,13 +4,10 @@ package embedded
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
+	"slices"
 
 	"squall/cluster"
 
@@ -21,7 +18,7 @@ import (
 type handle struct {
 	state  state
 	folder string
-	hs     []hierarchy
+	groups groups
 
 	done  chan struct{}
 	close func() // stops watching the cluster, which goes on
@@ -31,7 +28,7 @@ var _ cluster.Cluster = (*handle)(nil)
 
 // handle opens a cluster that is up.
 func (p *Provider) handle(s state) (*handle, error) {
-	hs, err := hierarchies()
+	g, err := findGroups()
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +36,15 @@ func (p *Provider) handle(s state) (*handle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the supervisor of cluster %q (pid %d): %w", s.Info.Name, s.Supervisor, err)
 	}
+	h := &handle{state: s, folder: p.folder(s.Info.Name), groups: g, done: make(chan struct{})}
+	// Since the state was read the supervisor may have ended and its pid have
+	// been given to another process.
+	if err := h.alive(); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	h := &handle{state: s, folder: p.folder(s.Info.Name), hs: hs, done: make(chan struct{}), close: cancel}
+	h.close = cancel
 	go func() {
 		defer unix.Close(fd)
 		if waitPidfd(ctx, fd) == nil {
@@ -50,8 +54,14 @@ func (p *Provider) handle(s state) (*handle, error) {
 	return h, nil
 }
 
-// Info describes the cluster. See [cluster.Cluster].
-func (h *handle) Info() cluster.Info { return h.state.Info }
+// Info describes the cluster, with the nodes that it has now; of a cluster that
+// is gone, as it was when it was found. See [cluster.Cluster].
+func (h *handle) Info() cluster.Info {
+	if now, err := readStateIn(h.folder); err == nil && now.Supervisor == h.state.Supervisor {
+		return now.Info
+	}
+	return h.state.Info
+}
 
 // Done is closed when the cluster is gone. See [cluster.Cluster].
 func (h *handle) Done() <-chan struct{} { return h.done }
@@ -68,21 +78,18 @@ func (h *handle) Kubeconfig() ([]byte, error) {
 // PodProcesses counts the processes in the control groups of a pod. See
 // [cluster.Cluster].
 func (h *handle) PodProcesses(_ context.Context, node, podUID string) (int, error) {
-	root, err := controllerDir(h.hs, "pids", filepath.Join(groupPrefix+h.state.Info.Name, node, "kubepods"))
-	if err != nil {
-		return 0, err
-	}
-	if _, err := os.Stat(root); err != nil {
-		return 0, fmt.Errorf("counting the processes of pod %s on %s: the node is not there: %w", podUID, node, err)
+	root := filepath.Join(groupPrefix+h.state.Info.Name, node, "kubepods")
+	if !h.groups.exists(root) {
+		return 0, fmt.Errorf("counting the processes of pod %s on %s: the node is not there: it has no control group %s", podUID, node, root)
 	}
 	n := 0
 	// kubelet's cgroupfs driver: kubepods[/burstable|/besteffort]/pod<uid>.
 	for _, class := range []string{"", "burstable", "besteffort"} {
-		count, err := countProcesses(filepath.Join(root, class, "pod"+podUID))
+		pids, err := h.groups.processes(filepath.Join(root, class, "pod"+podUID))
 		if err != nil {
 			return 0, err
 		}
-		n += count
+		n += len(pids)
 	}
 	return n, nil
 }
@@ -90,110 +97,26 @@ func (h *handle) PodProcesses(_ context.Context, node, podUID string) (int, erro
 // CPUSeconds is the processor time of the whole cluster. See
 // [cluster.Cluster].
 func (h *handle) CPUSeconds() (float64, error) {
-	dir, err := controllerDir(h.hs, "cpuacct", groupPrefix+h.state.Info.Name)
+	used, err := h.groups.usage(groupPrefix + h.state.Info.Name)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("reading the processor time of cluster %q: %w", h.state.Info.Name, err)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "cpuacct.usage"))
-	if err != nil {
-		return 0, fmt.Errorf("reading the cluster's processor time: %w", err)
-	}
-	ns, err := strconv.ParseFloat(strings.TrimSpace(string(b)), 64)
-	if err != nil {
-		return 0, fmt.Errorf("reading the cluster's processor time: %w", err)
-	}
-	return ns / 1e9, nil
+	return used.Seconds(), nil
 }
 
-// Exec runs a program on the client host: in its network and PID namespaces,
-// so that it reaches what the node reaches and dies with it, but with the
-// host's files, so that the program need not be in the cluster. See
-// [cluster.Cluster].
-func (h *handle) Exec(ctx context.Context, run cluster.Exec) error {
-	if len(run.Argv) == 0 {
-		return errors.New("running a program on the client host: no program named")
-	}
-	pid, err := nodePID(h.state.Supervisor, controlPlaneName)
+// alive refuses a cluster that is gone. Its processes' ids may be others' then.
+func (h *handle) alive() error {
+	held, err := lockHeld(filepath.Join(h.folder, lockFile))
 	if err != nil {
-		return fmt.Errorf("running %s on the client host: %w", run.Argv[0], err)
+		return fmt.Errorf("looking whether cluster %q is up: %w", h.state.Info.Name, err)
 	}
-	pipes, err := newPipes(run)
-	if err != nil {
-		return err
-	}
-	defer pipes.close()
-	child, ended := onThread(func() (int, error) {
-		if run.Urgent {
-			beUrgent()
-		}
-		return forkInto(pid, run.Argv, pipes.theirs)
-	})
-	pipes.start()
-	select {
-	case err = <-ended:
-	case <-ctx.Done():
-		killSession(child)
-		<-ended
-		err = context.Cause(ctx)
-	}
-	pipes.drain()
-	if err != nil {
-		return fmt.Errorf("running %s on the client host: %w", run.Argv[0], err)
+	if !held {
+		return fmt.Errorf("the cluster %q is gone: %w", h.state.Info.Name, cluster.ErrNotFound)
 	}
 	return nil
 }
 
-// forkInto starts a program from this thread in the network and PID namespaces
-// of a process.
-func forkInto(pid int, argv []string, files []uintptr) (int, error) {
-	for _, ns := range []struct {
-		file string
-		kind int
-	}{{"net", unix.CLONE_NEWNET}, {"pid", unix.CLONE_NEWPID}} {
-		fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, ns.file), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return 0, fmt.Errorf("opening the node's %s namespace: %w", ns.file, err)
-		}
-		err = unix.Setns(fd, ns.kind)
-		unix.Close(fd)
-		if err != nil {
-			return 0, fmt.Errorf("entering the node's %s namespace: %w", ns.file, err)
-		}
-	}
-	child, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
-		Env:   os.Environ(),
-		Files: files,
-		// No Pdeathsig: its check for a parent that is dead already cannot see
-		// a parent in another PID namespace. The program dies with the node.
-		Sys: &syscall.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
-		return 0, fmt.Errorf("starting it: %w", err)
-	}
-	return child, nil
-}
-
-// nodePID returns the host's pid of a node's PID 1: the supervisor's child that
-// bears the node's name.
-func nodePID(supervisor int, node string) (int, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return 0, err
-	}
-	parent := fmt.Sprintf("PPid:\t%d\n", supervisor)
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		status, err := os.ReadFile(filepath.Join("/proc", e.Name(), "status"))
-		if err != nil || !strings.Contains(string(status), parent) {
-			continue
-		}
-		cmdline, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		if err == nil && string(cmdline) == nodeName+"\x00"+node+"\x00" {
-			return pid, nil
-		}
-	}
-	return 0, fmt.Errorf("the node %s is not running", node)
+// hasNode tells whether the cluster has a node of that name.
+func (h *handle) hasNode(name string) bool {
+	return slices.ContainsFunc(h.Info().Nodes, func(n cluster.Node) bool { return n.Name == name })
 }

@@ -5,19 +5,21 @@ package embedded
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// Fact is one thing that embedded clusters need of the host.
+// Fact is one thing that a host has or lacks.
 type Fact struct {
-	What string // what is needed
-	OK   bool
-	Way  string // how to get it when it is not there
+	What    string `json:"what"`              // what it is
+	For     string `json:"for,omitempty"`     // what needs it, when not every cluster does
+	OK      bool   `json:"ok"`                // the host has it
+	Unknown bool   `json:"unknown,omitempty"` // it could not be found out
+	Way     string `json:"way,omitempty"`     // how to get it, when it is not there
 }
 
 // packages are the programs that clusters take from the host, and the Debian
@@ -25,7 +27,7 @@ type Fact struct {
 // calls runc.
 var packages = [][2]string{
 	{"nft", "nftables"}, {"conntrack", "conntrack"}, {"runc", "runc"}, {"iptables", "iptables"},
-	{"mount", "mount"}, {"ip", "iproute2"},
+	{"mount", "mount"}, {"ip", "iproute2"}, {"mkfs.ext4", "e2fsprogs"},
 }
 
 // PackagesLine is the command that installs what is needed on Debian.
@@ -37,28 +39,60 @@ func PackagesLine() string {
 	return "apt-get install -y " + strings.Join(names, " ")
 }
 
-// Facts says what embedded clusters need and whether this host has it. The disk
-// that is looked at is the one that holds the cache folder.
+// Facts says what embedded clusters need and whether this host has it, as far as
+// reading tells; [Probe] tries the rest. The disk that is looked at is the one
+// that holds the cache folder.
 func Facts(cache string) []Fact {
-	facts := []Fact{{
-		What: "root",
-		OK:   os.Geteuid() == 0,
-		Way:  "run the same command with sudo",
-	}}
-	hs, err := hierarchies()
-	facts = append(facts, Fact{
-		What: "cgroup v1 controllers cpu, cpuacct, cpuset, memory, devices, freezer, blkio and pids",
-		OK:   err == nil && missingControllers(hs) == "",
-		Way:  "this host lacks " + missingControllers(hs) + "; embedded clusters do not work on hosts with cgroup v2 only yet: boot with systemd.unified_cgroup_hierarchy=0",
-	})
+	facts := []Fact{
+		{What: "root", OK: os.Geteuid() == 0, Way: "run the same command with sudo"},
+		kernelFact(),
+		groupsFact(),
+	}
 	for _, fs := range []string{"overlay", "tmpfs", "proc", "sysfs"} {
-		facts = append(facts, Fact{What: "file system " + fs, OK: kernelHas(fs), Way: "modprobe " + fs})
+		facts = append(facts, Fact{What: "file system " + fs, OK: kernelHas(fs), Way: "modprobe " + fs + noModule})
 	}
 	for _, p := range packages {
-		_, err := exec.LookPath(p[0])
-		facts = append(facts, Fact{What: "program " + p[0], OK: err == nil, Way: PackagesLine()})
+		facts = append(facts, Fact{What: "program " + p[0], OK: findProgram(p[0]), Way: PackagesLine()})
 	}
 	return append(facts, room(cache)...)
+}
+
+// noModule follows a modprobe: it cannot help where there is no module.
+const noModule = "; where that fails the kernel was built without it, which cannot be fixed here: boot another kernel"
+
+// findProgram tells whether nodes would find a program, wherever the caller
+// looks for programs.
+func findProgram(name string) bool {
+	for dir := range strings.SplitSeq(hostPath, ":") {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// leastKernel is the first kernel on which kube-proxy programs nftables
+// (k8s.io/kubernetes v1.36: pkg/util/kernel, NFTablesKubeProxyKernelVersion).
+func leastKernel() [2]int { return [2]int{5, 13} }
+
+// kernelFact says whether the kernel is new enough.
+func kernelFact() Fact {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return Fact{What: "kernel version", Unknown: true, Way: err.Error()}
+	}
+	return judgeKernel(unix.ByteSliceToString(u.Release[:]))
+}
+
+func judgeKernel(release string) Fact {
+	var have [2]int
+	least := leastKernel()
+	_, err := fmt.Sscanf(release, "%d.%d", &have[0], &have[1])
+	return Fact{
+		What: fmt.Sprintf("kernel %d.%d or later (this is %s)", least[0], least[1], release),
+		OK:   err == nil && slices.Compare(have[:], least[:]) >= 0,
+		Way:  "cannot be fixed here: boot a later kernel",
+	}
 }
 
 // room says whether memory and disk have enough that is free. What cannot be
@@ -82,15 +116,13 @@ func room(cache string) []Fact {
 	return facts
 }
 
-// missingControllers names the controllers that the host lacks.
-func missingControllers(hs []hierarchy) string {
-	var missing []string
-	for _, c := range []string{"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids"} {
-		if _, err := controllerDir(hs, c, ""); err != nil {
-			missing = append(missing, c)
-		}
+// groupsFact says whether the control groups will do.
+func groupsFact() Fact {
+	g, err := findGroups()
+	if err != nil {
+		return Fact{What: "control groups", Way: err.Error()}
 	}
-	return strings.Join(missing, ", ")
+	return g.fact()
 }
 
 // kernelHas reports whether the kernel knows a file system, or has a module for

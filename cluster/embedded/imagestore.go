@@ -28,8 +28,9 @@ const (
 
 // The images that every node has.
 const (
-	pauseImage = "squall.local/pause:" + systemImageVersion
-	dnsImage   = "squall.local/coredns:" + components.CoreDNSVersion
+	pauseImage   = "squall.local/pause:" + systemImageVersion
+	dnsImage     = "squall.local/coredns:" + components.CoreDNSVersion
+	metricsImage = "squall.local/metrics-server:" + components.MetricsServerVersion
 	// systemImageVersion is the tag of images whose program is our own.
 	systemImageVersion = "v1"
 )
@@ -40,6 +41,7 @@ func systemImages(ctx context.Context, b image.Builder, tree components.Tree) ([
 	for _, binary := range []image.Binary{
 		{Name: "pause", Ref: pauseImage, Path: tree.Path("pause")},
 		{Name: "coredns", Ref: dnsImage, Path: tree.Path("coredns"), User: "0:0"},
+		{Name: "metrics-server", Ref: metricsImage, Path: tree.Path("metrics-server")},
 	} {
 		img, err := b.FromBinary(ctx, binary)
 		if err != nil {

@@ -60,12 +60,12 @@ func tend(cfg config, events *eventWriter) (err error) {
 		return err
 	}
 	defer lock.Close()
-	hs, err := hierarchies()
+	g, err := findGroups()
 	if err != nil {
 		return err
 	}
 	group := groupPrefix + cfg.Name
-	defer func() { err = errors.Join(err, leave(cfg, hs, group)) }()
+	defer func() { err = errors.Join(err, leave(cfg, g, group)) }()
 	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return fmt.Errorf("opening the API's address on the loopback: %w", err)
@@ -73,7 +73,7 @@ func tend(cfg config, events *eventWriter) (err error) {
 	s := state{Info: describe(cfg, listener.Addr().String()), Janitor: os.Getpid(), SaveTemp: cfg.SaveTemp}
 	for _, step := range []func() error{
 		func() error { return s.write(cfg.Folder) }, // first: it tells a sweep what else to remove
-		func() error { return makeGroup(hs, group) },
+		func() error { return g.make(group) },
 		func() error { return beginSaving(cfg) },
 		func() error { return writeKubeconfig(cfg, s.Info) },
 	} {
@@ -81,7 +81,7 @@ func tend(cfg config, events *eventWriter) (err error) {
 			return err
 		}
 	}
-	pid, err := cloneSupervisor(cfg, hs, listener)
+	pid, life, err := cloneSupervisor(cfg, g, listener)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func tend(cfg config, events *eventWriter) (err error) {
 	} else {
 		events.send(event{What: whatLaunched})
 	}
-	await(pid, &s, cfg.Folder, events, stop)
+	await(supervised{pid: pid, folder: cfg.Folder, changes: hearNodes(life)}, &s, events, stop)
 	return err
 }
 
@@ -113,17 +113,14 @@ func claim(folder string) (*os.File, error) {
 
 // describe is what the world is told about a cluster.
 func describe(cfg config, api string) cluster.Info {
-	info := cluster.Info{
+	return cluster.Info{
 		Name:       cfg.Name,
 		Provider:   Name,
 		Kubernetes: components.KubernetesVersion,
+		Nodes:      describeNodes(cfg.Nodes),
 		Server:     "https://" + api,
 		DNS:        dnsServiceIP,
 	}
-	for _, n := range cfg.Nodes {
-		info.Nodes = append(info.Nodes, cluster.Node{Name: n.Name, Address: n.address(), ControlPlane: n.ControlPlane})
-	}
-	return info
 }
 
 func writeKubeconfig(cfg config, info cluster.Info) error {
@@ -134,32 +131,49 @@ func writeKubeconfig(cfg config, info cluster.Info) error {
 	return writeWhole(filepath.Join(cfg.Folder, kubeconfigFile), b)
 }
 
+// supervised is a supervisor that runs.
+type supervised struct {
+	pid     int
+	folder  string
+	changes <-chan nodeChange
+}
+
 // await returns when the supervisor has ended, which it makes happen when it is
-// told to stop or when the creator is gone.
-func await(pid int, s *state, folder string, events *eventWriter, stop <-chan os.Signal) {
+// told to stop or when the creator is gone. Meanwhile it keeps the state file.
+func await(sv supervised, s *state, events *eventWriter, stop <-chan os.Signal) {
 	exited := make(chan struct{})
 	go func() {
-		_ = waitChild(pid) // it is always killed
+		_ = waitChild(sv.pid) // it is always killed
 		close(exited)
 	}()
+	keep := func() error {
+		err := s.write(sv.folder)
+		if err != nil {
+			events.send(event{What: whatFailed, Status: err.Error()})
+		}
+		return err
+	}
 	owner := watchOwner()
 	for {
 		select {
 		case <-exited:
 			return
 		case <-stop:
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+			_ = syscall.Kill(sv.pid, syscall.SIGKILL)
 			stop = nil
+		case c := <-sv.changes:
+			s.Info.Nodes = c.nodes
+			if keep() == nil {
+				c.done()
+			}
 		case word, open := <-owner:
 			if !open {
 				owner = nil
-				_ = syscall.Kill(pid, syscall.SIGKILL)
+				_ = syscall.Kill(sv.pid, syscall.SIGKILL)
 				continue
 			}
 			s.Ready = true
-			if err := s.write(folder); err != nil {
-				events.send(event{What: whatFailed, Status: err.Error()})
-			} else {
+			if keep() == nil {
 				events.send(event{What: whatReady})
 			}
 			if word == ownerRelease {
@@ -193,7 +207,7 @@ func watchOwner() <-chan string {
 
 // leave removes what is left once the supervisor has gone. No new cluster of
 // this name can take the folder while it goes.
-func leave(cfg config, hs []hierarchy, group string) error {
+func leave(cfg config, g groups, group string) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), cleanTimeout, fmt.Errorf("not gone within %s", cleanTimeout))
 	defer cancel()
 	unlock, err := lockRun(ctx, runOf(cfg.Folder))
@@ -201,46 +215,42 @@ func leave(cfg config, hs []hierarchy, group string) error {
 		return err
 	}
 	defer unlock()
-	return clean(ctx, hs, group, cfg.Folder, cfg.SaveTemp)
+	return clean(ctx, g, group, cfg.Folder, cfg.SaveTemp)
 }
 
 // runOf is the folder for running clusters that a state folder lies in.
 func runOf(folder string) string { return filepath.Dir(filepath.Dir(folder)) }
 
-// clean removes what a dead supervisor leaves.
-func clean(ctx context.Context, hs []hierarchy, group, folder, saveTemp string) error {
-	errs := []error{removeGroup(ctx, hs, group)}
-	if saveTemp != "" {
-		errs = append(errs, os.RemoveAll(saveTemp))
-	}
-	return errors.Join(append(errs, os.RemoveAll(folder))...)
-}
-
-// cloneSupervisor starts the supervisor in namespaces of its own. It is killed
-// by the kernel when this thread dies, and ends by itself when the pipe fdLife
-// closes, should the kernel's signal have missed it.
-func cloneSupervisor(cfg config, hs []hierarchy, listener *net.TCPListener) (int, error) {
+// cloneSupervisor starts the supervisor in namespaces of its own and returns
+// this end of its lifeline. It is killed by the kernel when this thread dies, and
+// ends by itself when the lifeline closes, should the kernel's signal have missed
+// it.
+func cloneSupervisor(cfg config, g groups, listener *net.TCPListener) (pid int, life *os.File, err error) {
 	lf, err := listener.File()
 	if err != nil {
-		return 0, fmt.Errorf("passing on the API's address: %w", err)
+		return 0, nil, fmt.Errorf("passing on the API's address: %w", err)
 	}
 	defer lf.Close()
-	// The other end closes when this process ends and not before: it is a bare
-	// descriptor, which nothing closes behind our back.
-	var life [2]int
-	if err := unix.Pipe2(life[:], unix.O_CLOEXEC); err != nil {
-		return 0, fmt.Errorf("making a pipe: %w", err)
+	control, err := openControl(cfg.Folder)
+	if err != nil {
+		return 0, nil, err
 	}
-	defer unix.Close(life[0])
+	defer control.Close()
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, nil, fmt.Errorf("making a socket: %w", err)
+	}
+	life = os.NewFile(uintptr(ends[1]), "life")
+	defer unix.Close(ends[0])
 	configRead, configWrite, err := os.Pipe()
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer configRead.Close()
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{enterName, supervisorName, groupPrefix + cfg.Name},
+	pid, err = syscall.ForkExec("/proc/self/exe", []string{enterName, supervisorName, groupPrefix + cfg.Name},
 		&syscall.ProcAttr{
 			Env:   partEnvironment(),
-			Files: []uintptr{0, 2, 2, configRead.Fd(), fdEvents, lf.Fd(), uintptr(life[0])},
+			Files: []uintptr{0, 2, 2, configRead.Fd(), fdEvents, lf.Fd(), uintptr(ends[0]), control.Fd()},
 			Sys: &syscall.SysProcAttr{
 				Cloneflags: nodeNamespaces,
 				Pdeathsig:  syscall.SIGKILL,
@@ -248,11 +258,11 @@ func cloneSupervisor(cfg config, hs []hierarchy, listener *net.TCPListener) (int
 			},
 		})
 	if err != nil {
-		return 0, fmt.Errorf("cloning the supervisor: %w", err)
+		return 0, nil, fmt.Errorf("cloning the supervisor: %w", err)
 	}
-	if err := writeConfig(configWrite, supervisorConfig{Config: cfg, Hierarchies: hs}); err != nil {
+	if err := writeConfig(configWrite, supervisorConfig{Config: cfg, Groups: g.inside()}); err != nil {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
-		return 0, err
+		return 0, nil, err
 	}
-	return pid, nil
+	return pid, life, nil
 }

@@ -14,6 +14,9 @@ const (
 	supervisorName = "squall-supervisor"
 	nodeName       = "squall-node"
 	imagesName     = "squall-images"
+	probeName      = "squall-probe"
+	insideName     = "squall-inside"
+	servicesName   = "squall-services"
 )
 
 // Main runs the part of a cluster that args[0] names, if it names one, and
@@ -26,6 +29,9 @@ func Main(args []string) (code int, handled bool) {
 		supervisorName: supervisor,
 		nodeName:       node,
 		imagesName:     unpackImages,
+		probeName:      probe,
+		insideName:     inside,
+		servicesName:   services,
 	}
 	part, ok := parts[args[0]]
 	if !ok {

@@ -50,8 +50,12 @@ func mountRoot(cfg config) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("leaving the host's mounts: %w", err)
 	}
+	memory, err := readMemory()
+	if err != nil {
+		return err
+	}
 	stage := filepath.Join(cfg.Folder, "stage")
-	if err := mount("squall", stage, "tmpfs", 0, "mode=755"); err != nil {
+	if err := mount("squall", stage, "tmpfs", 0, fmt.Sprintf("mode=755,size=%d", memory.diskSize())); err != nil {
 		return err
 	}
 	dir := func(name string) string { return filepath.Join(stage, name) }
@@ -65,11 +69,13 @@ func mountRoot(cfg config) error {
 		func() error {
 			return mount("overlay", root, "overlay", 0, "lowerdir=/,upperdir="+dir("upper")+",workdir="+dir("work"))
 		},
+		func() error { return bindSeparate(root) },
 		func() error { return mount(dir("data"), root+clusterDir, "", unix.MS_BIND, "") },
 		func() error { return mount("/dev", root+"/dev", "", unix.MS_BIND|unix.MS_REC, "") },
 		func() error { return mount("proc", root+"/proc", "proc", 0, "") },
 		func() error { return bindReadOnly(cfg.Components, root+componentsDir) },
 		func() error { return bindReadOnly(cfg.Stores, root+imagesDir) },
+		func() error { return mount(cfg.Volumes, root+backingDir, "", unix.MS_BIND, "") },
 	}
 	if cfg.Prepared != "" {
 		steps = append(steps, func() error { return bindReadOnly(cfg.Prepared, root+preparedDir) })
@@ -117,16 +123,19 @@ func mountVolatile() error {
 	return nil
 }
 
-// mountSys mounts /sys for this network namespace, and the cgroup hierarchies
-// as this cgroup namespace sees them: the own group is the root.
-func mountSys(hs []hierarchy) error {
+// mountSys mounts /sys for this network namespace, and the control groups as
+// this cgroup namespace sees them: the own group is the root.
+func mountSys(g groups) error {
 	if err := mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
 		return err
+	}
+	if g.Version == 2 {
+		return mount("cgroup2", g.Hierarchies[0].Dir, "cgroup2", 0, "")
 	}
 	if err := mount("cgroup", "/sys/fs/cgroup", "tmpfs", 0, "mode=755"); err != nil {
 		return err
 	}
-	for _, h := range hs {
+	for _, h := range g.Hierarchies {
 		if err := mount("cgroup", h.Dir, "cgroup", 0, h.Options); err != nil {
 			return err
 		}
@@ -185,8 +194,10 @@ func shieldKernel() error {
 
 // mountNode turns a copy of the supervisor's mounts into a node's: its own
 // volatile folders, its own disk.
-func mountNode(n nodeConfig, hs []hierarchy) error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+func mountNode(n nodeConfig, g groups) error {
+	// What the supervisor mounts as a volume is seen here, and nothing that is
+	// mounted here there.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("leaving the supervisor's mounts: %w", err)
 	}
 	// kubelet wants mounts to propagate into containers.
@@ -199,10 +210,13 @@ func mountNode(n nodeConfig, hs []hierarchy) error {
 	if err := mountVolatile(); err != nil {
 		return err
 	}
-	if err := mountSys(hs); err != nil {
+	if err := mountSys(g); err != nil {
 		return err
 	}
 	if err := shieldKernel(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(nodeVolumes(n.Name), 0o755); err != nil {
 		return err
 	}
 	for _, d := range []string{"/var/lib/kubelet", "/var/lib/containerd", "/var/lib/cni", "/var/lib/etcd", "/var/log"} {

@@ -4,12 +4,15 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // bridgeName is the bridge in the supervisor's network namespace; every node
@@ -23,6 +26,8 @@ func makeBridge() error {
 	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = bridgeName
+	// One that is not given is that of a leg, and changes as legs come and go.
+	attrs.HardwareAddr = hardwareAddress(bridgeIndex)
 	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
 		return fmt.Errorf("making the bridge: %w", err)
 	}
@@ -42,9 +47,10 @@ func plugIn(n nodeConfig, pid int) error {
 		return fmt.Errorf("finding the bridge: %w", err)
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = fmt.Sprintf("node%d", n.Index)
+	attrs.Name = n.leg()
 	attrs.MasterIndex = bridge.Attrs().Index
-	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsPid(pid)}
+	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsPid(pid),
+		PeerHardwareAddr: hardwareAddress(n.Index)}
 	if err := netlink.LinkAdd(veth); err != nil {
 		return fmt.Errorf("making the link to the node: %w", err)
 	}
@@ -52,6 +58,55 @@ func plugIn(n nodeConfig, pid int) error {
 		return err
 	}
 	return route(bridgeName, n.podNetwork(), n.address())
+}
+
+// leg is the name of a node's leg on the bridge.
+func (n nodeConfig) leg() string { return fmt.Sprintf("node%d", n.Index) }
+
+// bridgeIndex stands for the bridge where nodes have their index.
+const bridgeIndex = 255
+
+// hardwareAddress is the address of a node's network card. It is the same after
+// each start, as that of a real machine, so the others need not learn it anew.
+// The first byte says that it was not given by a manufacturer.
+func hardwareAddress(index int) net.HardwareAddr {
+	return net.HardwareAddr{0x02, 's', 'q', 'l', 0, byte(index)}
+}
+
+// switchLink takes a node's link up or down at the bridge. All that hangs on the
+// bridge or lies in the node stays: addresses, routes, neighbours.
+func switchLink(n nodeConfig, on bool) error {
+	to, set := "down", netlink.LinkSetDown
+	if on {
+		to, set = "up", netlink.LinkSetUp
+	}
+	link, err := netlink.LinkByName(n.leg())
+	if err == nil {
+		err = set(link)
+	}
+	if err != nil {
+		return fmt.Errorf("setting the link %s %s: %w", n.leg(), to, err)
+	}
+	return nil
+}
+
+// unplug removes a node's link. It may be gone: it goes with the node's network
+// namespace.
+func unplug(n nodeConfig) error {
+	link, err := netlink.LinkByName(n.leg())
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	if err != nil && !noLink(err) {
+		return fmt.Errorf("removing the link %s: %w", n.leg(), err)
+	}
+	return nil
+}
+
+// noLink tells whether an error says that a link does not exist.
+func noLink(err error) bool {
+	var missing netlink.LinkNotFoundError
+	return errors.As(err, &missing) || errors.Is(err, unix.ENODEV)
 }
 
 // configureNetwork sets up a node's own network namespace. Every node routes
@@ -69,7 +124,24 @@ func configureNetwork(n nodeConfig, peers []nodeConfig) error {
 	if err := route("eth0", "0.0.0.0/0", bridgeAddress); err != nil {
 		return err
 	}
-	for _, p := range peers {
+	if err := routePeers(n, nil, peers); err != nil {
+		return err
+	}
+	return allowForwarding()
+}
+
+// routePeers makes a node's routes to the other nodes' pods what they must be
+// when the nodes of the cluster change.
+func routePeers(n nodeConfig, before, now []nodeConfig) error {
+	for _, p := range before {
+		if p.Name == n.Name || slices.Contains(now, p) {
+			continue
+		}
+		if err := unroute("eth0", p.podNetwork()); err != nil {
+			return err
+		}
+	}
+	for _, p := range now {
 		if p.Name == n.Name {
 			continue
 		}
@@ -77,7 +149,7 @@ func configureNetwork(n nodeConfig, peers []nodeConfig) error {
 			return err
 		}
 	}
-	return allowForwarding()
+	return nil
 }
 
 func up(name string) error {
@@ -115,6 +187,22 @@ func route(link, destination, gateway string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("routing %s through %s: %w", destination, gateway, err)
+	}
+	return nil
+}
+
+// unroute removes a route, if it is there.
+func unroute(link, destination string) error {
+	l, err := netlink.LinkByName(link)
+	if err != nil {
+		return fmt.Errorf("finding the link %s: %w", link, err)
+	}
+	_, dst, err := net.ParseCIDR(destination)
+	if err == nil {
+		err = netlink.RouteDel(&netlink.Route{Dst: dst, LinkIndex: l.Attrs().Index})
+	}
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("removing the route to %s: %w", destination, err)
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ import (
 type machine struct {
 	nodeSetup
 	programs *programs
+	again    bool          // a control-plane node that was up before
+	settled  chan struct{} // closed once orders can be carried out
 
 	mu     sync.Mutex // guards events
 	events *json.Encoder
@@ -32,7 +34,7 @@ func node([]string) error {
 		return fmt.Errorf("reaching the supervisor: %w", err)
 	}
 	f.Close()
-	m := &machine{events: json.NewEncoder(conn)}
+	m := &machine{events: json.NewEncoder(conn), settled: make(chan struct{})}
 	orders := json.NewDecoder(conn)
 	var first order
 	if err := orders.Decode(&first); err != nil || first.Setup == nil {
@@ -40,12 +42,7 @@ func node([]string) error {
 	}
 	m.nodeSetup = *first.Setup
 	join := make(chan struct{})
-	go func() {
-		var next order
-		if orders.Decode(&next) == nil && next.Go {
-			close(join)
-		}
-	}()
+	go m.obey(orders, join)
 	if err := m.run(context.Background(), join); err != nil {
 		m.send(event{What: whatFailed, Status: err.Error()})
 	}
@@ -58,6 +55,7 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 		return err
 	}
 	m.programs = newPrograms(m.send)
+	close(m.settled)
 	if m.Node.ControlPlane {
 		if err := m.startEtcd(); err != nil {
 			return err
@@ -79,10 +77,7 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	m.programs.keep(program{Name: "kubelet", Args: []string{
-		"--kubeconfig=" + m.kubeconfigPath("kubelet"), "--config=" + kubeletConfig,
-		"--hostname-override=" + m.Node.Name, "--node-ip=" + m.Node.address(),
-	}})
+	m.programs.keep(program{Name: "kubelet", Args: m.arguments("kubelet", m.kubeletArgs())})
 	m.programs.keep(program{Name: "kube-proxy", Args: []string{"--config=" + proxyConfig}})
 	m.send(event{What: whatStarted})
 	if m.Node.ControlPlane {
@@ -100,8 +95,25 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 		}
 	}
 	m.send(event{What: whatDNS})
+	if m.Node.Name == controlPlaneName {
+		go m.finish(ctx)
+	}
+	if err := m.startServices(); err != nil {
+		return err
+	}
 	giveBack()
 	return nil
+}
+
+func (m *machine) kubeletArgs() map[string]string {
+	args := map[string]string{
+		"kubeconfig": m.kubeconfigPath("kubelet"), "config": kubeletConfig,
+		"hostname-override": m.Node.Name, "node-ip": m.Node.address(),
+	}
+	if m.Node.ControlPlane {
+		args["node-labels"] = controlPlaneHost + "="
+	}
+	return args
 }
 
 // startContainerd starts containerd once its images are there; on the control
@@ -117,8 +129,9 @@ func (m *machine) startContainerd(ctx context.Context) error {
 // settle gives the node its mounts, size, name, network and files.
 func (m *machine) settle() error {
 	steps := []func() error{
-		func() error { return mountNode(m.Node, m.Hierarchies) },
+		func() error { return mountNode(m.Node, m.Groups) },
 		func() error { return presentSize(m.Node) },
+		presentBoot,
 		func() error {
 			if err := unix.Sethostname([]byte(m.Node.Name)); err != nil {
 				return fmt.Errorf("naming the node: %w", err)

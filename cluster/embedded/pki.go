@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"slices"
 	"time"
 
 	clientcmd "k8s.io/client-go/tools/clientcmd/api/v1"
@@ -58,37 +59,55 @@ func newPKI(now time.Time) (pki, error) {
 // requests lists every certificate of a cluster, signers first. Users and
 // groups are those that Kubernetes' RBAC knows.
 func requests() []request {
+	members, nodes := []string{"127.0.0.1"}, []nodeConfig{}
+	for i := 1; i <= maxControlPlanes; i++ {
+		nodes = append(nodes, controlPlaneNode(i))
+		members = append(members, controlPlaneNode(i).address())
+	}
+	for i := 1; i <= MaxWorkers; i++ {
+		nodes = append(nodes, nodeConfig{Name: workerName(i), Index: i})
+	}
 	rs := []request{
 		{file: "ca", user: "squall-ca", root: true},
 		{file: "front-proxy-ca", user: "squall-front-proxy-ca", root: true},
+		{file: "etcd-ca", user: "squall-etcd-ca", root: true},
 		{file: "front-proxy-client", authority: "front-proxy-ca", user: "front-proxy-client"},
 		{file: "sa", authority: "ca", user: "service-accounts"},
 		{file: "apiserver", authority: "ca", user: "kube-apiserver",
-			addresses: []string{"127.0.0.1", apiServiceIP, nodeConfig{}.address()},
+			addresses: slices.Concat(members, []string{apiServiceIP, bridgeAddress}),
 			hosts: []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
 				"kubernetes.default.svc.cluster.local"}},
+		{file: "etcd-member", authority: "etcd-ca", user: "etcd", addresses: members, hosts: []string{"localhost"}},
+		{file: "apiserver-etcd-client", authority: "etcd-ca", user: "kube-apiserver-etcd-client"},
+		{file: "node-services", authority: "ca", user: servicesUser},
+		{file: metricsCertificate, authority: "ca", user: metricsHost, hosts: []string{metricsHost}},
 		{file: "apiserver-kubelet-client", authority: "ca", user: kubeletClientUser},
 		{file: "admin", authority: "ca", user: "squall-admin", groups: []string{"system:masters"}},
 		{file: "controller-manager", authority: "ca", user: "system:kube-controller-manager"},
 		{file: "scheduler", authority: "ca", user: "system:kube-scheduler"},
 		{file: "kube-proxy", authority: "ca", user: "system:kube-proxy"},
 	}
-	for i := 0; i <= MaxWorkers; i++ {
-		n := nodeConfig{Name: controlPlaneName, Index: i}
-		if i > 0 {
-			n.Name = workerName(i)
-		}
-		user, groups := "system:node:"+n.Name, []string{"system:nodes"}
-		rs = append(rs,
-			request{file: "kubelet-client-" + n.Name, authority: "ca", user: user, groups: groups},
-			request{file: "kubelet-server-" + n.Name, authority: "ca", user: user, groups: groups,
-				addresses: []string{n.address()}, hosts: []string{n.Name}})
+	for _, n := range nodes {
+		rs = append(rs, nodeRequests(n)...)
 	}
 	return rs
 }
 
+// nodeRequests lists the certificates of a node's kubelet.
+func nodeRequests(n nodeConfig) []request {
+	user, groups := "system:node:"+n.Name, []string{"system:nodes"}
+	return []request{
+		{file: "kubelet-client-" + n.Name, authority: "ca", user: user, groups: groups},
+		{file: "kubelet-server-" + n.Name, authority: "ca", user: user, groups: groups,
+			addresses: []string{n.address()}, hosts: []string{n.Name}},
+	}
+}
+
 // kubeletClientUser is the user as which the API server calls kubelets.
 const kubeletClientUser = "kube-apiserver-kubelet-client"
+
+// servicesUser is the user as which a node's own services call the API.
+const servicesUser = "squall:node-services"
 
 // issue makes one key and certificate and stores them.
 func (k pki) issue(r request, now time.Time) error {

@@ -24,17 +24,23 @@ import (
 // of it what it makes, and before any node joined; with the keys that go with
 // it. A cluster that starts from it saves two seconds.
 const (
-	preparedEtcd = "etcd"     // in the folder: etcd's data
-	preparedPKI  = "pki.json" // in the folder: the keys
+	preparedEtcd     = "etcd"        // in the folder: the data of a single member
+	preparedSnapshot = "snapshot.db" // in the folder: the same as a snapshot, for several
+	preparedPKI      = "pki.json"    // in the folder: the keys
 	// preparedEdition changes when what the first start writes changes.
-	preparedEdition = "3"
+	preparedEdition = "4"
 	savedSuffix     = ".saving"
 )
 
 // prepare finds prepared state for these components or arranges for the first
 // start to save it. It sets the cluster's keys in either case.
 func (p *Provider) prepare(cfg *config, tree components.Tree) error {
-	sum := sha256.Sum256([]byte(tree.Digest() + "\n" + preparedEdition))
+	// What is written first depends on feature gates, flags and parts left out.
+	chosen, err := json.Marshal([]any{cfg.Settings.Gates, cfg.Settings.Flags, cfg.Settings.Without})
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256([]byte(tree.Digest() + "\n" + preparedEdition + "\n" + string(chosen)))
 	root := filepath.Join(p.cache, "prepared")
 	dir := filepath.Join(root, hex.EncodeToString(sum[:8]))
 	keys, err := readPKI(filepath.Join(dir, preparedPKI))
@@ -105,12 +111,11 @@ func (m *machine) snapshot(ctx context.Context, client *rest.RESTClient) error {
 		}
 	}
 	const file = "/var/lib/etcd/first.db"
-	if err := m.programs.run(program{Name: "etcdctl", Args: []string{
-		"--endpoints=http://" + etcdAddress, "snapshot", "save", file}}); err != nil {
+	if err := m.etcdctl("snapshot", "save", file); err != nil {
 		return fmt.Errorf("taking a snapshot of etcd: %w", err)
 	}
 	go func() {
-		if err := m.save(file); err != nil {
+		if err := m.save(ctx, file); err != nil {
 			m.send(event{What: whatExited, Program: "save", Status: err.Error()})
 		}
 	}()
@@ -119,14 +124,14 @@ func (m *machine) snapshot(ctx context.Context, client *rest.RESTClient) error {
 
 // save turns a snapshot of etcd into prepared state. It runs on the
 // control-plane node; the folders are bound there.
-func (m *machine) save(snapshot string) error {
+func (m *machine) save(ctx context.Context, snapshot string) error {
 	temp := filepath.Join(saveDir, m.SaveTemp)
-	if err := m.programs.run(program{Name: "etcdutl", Args: []string{
-		"snapshot", "restore", snapshot, "--data-dir=" + filepath.Join(temp, preparedEtcd),
-		"--name=" + controlPlaneName, "--initial-cluster=" + controlPlaneName + "=" + etcdPeers,
-		"--initial-advertise-peer-urls=" + etcdPeers,
-	}}); err != nil {
+	data := filepath.Join(temp, preparedEtcd)
+	if err := m.restore(snapshot, data, []nodeConfig{m.Node}); err != nil {
 		return fmt.Errorf("saving the prepared state: %w", err)
+	}
+	if err := m.trim(ctx, data, filepath.Join(temp, preparedSnapshot)); err != nil {
+		return fmt.Errorf("trimming the prepared state: %w", err)
 	}
 	if err := os.Rename(temp, filepath.Join(saveDir, m.SaveTo)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("saving the prepared state: %w", err) // another start was first

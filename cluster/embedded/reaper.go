@@ -66,6 +66,16 @@ func (r *reaper) start(path string, argv []string, attr *syscall.ProcAttr) (int,
 	return pid, c, nil
 }
 
+// signal signals a process that start started, unless it has ended: then its pid
+// may be another's.
+func (r *reaper) signal(pid int, s syscall.Signal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiters[pid] != nil {
+		_ = syscall.Kill(pid, s) // it is ours and not collected, so it is there
+	}
+}
+
 // describeStatus says how a process ended.
 func describeStatus(s syscall.WaitStatus) string {
 	if s.Signaled() {

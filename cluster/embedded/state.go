@@ -45,6 +45,19 @@ func (s state) write(folder string) error {
 	return writeWhole(filepath.Join(folder, stateFile), b)
 }
 
+// readStateIn reads the state in a cluster's folder.
+func readStateIn(folder string) (state, error) {
+	b, err := os.ReadFile(filepath.Join(folder, stateFile))
+	if err != nil {
+		return state{}, err
+	}
+	var s state
+	if err := json.Unmarshal(b, &s); err != nil {
+		return state{}, fmt.Errorf("%s: %w", stateFile, err)
+	}
+	return s, nil
+}
+
 // writeWhole writes a private file by rename, so that readers never see half.
 func writeWhole(path string, b []byte) error {
 	temp := path + ".tmp"
@@ -148,7 +161,7 @@ func lockRun(ctx context.Context, run string) (unlock func(), err error) {
 // lockHeld reports whether somebody holds a lock. No file is no holder.
 func lockHeld(path string) (bool, error) {
 	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return false, nil
 	}
 	if err != nil {

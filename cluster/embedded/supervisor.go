@@ -6,27 +6,40 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+	"maps"
+	"sync"
 )
 
 // supervisorConfig is what the janitor tells the supervisor.
 type supervisorConfig struct {
-	Config      config
-	Hierarchies []hierarchy
+	Config config
+	Groups groups
 }
 
 // host is the supervisor's work: the machine that the nodes stand on.
 type host struct {
 	cfg    config
-	hs     []hierarchy
+	groups groups
 	reaper *reaper
 	events *eventWriter
+	// volumes are those that are mounted, by path; see [host.serveDisks].
+	volumes  map[string]volume
+	mounting sync.Mutex // guards volumes
+	life     *lifeline
+
+	// growing is held while the set of nodes changes.
+	growing sync.Mutex
+
+	mu    sync.Mutex // guards what follows
+	slots []*slot    // in the order in which the nodes were made
+	next  int        // the index of the next worker
+	open  bool       // nodes may join
 }
 
 // supervisor is PID 1 of a cluster.
@@ -35,12 +48,12 @@ func supervisor([]string) error {
 	if err := readConfig(&sc); err != nil {
 		return err
 	}
-	for _, fd := range []int{fdEvents, fdListener, fdLife} {
+	for _, fd := range []int{fdEvents, fdListener, fdLife, fdControl} {
 		unix.CloseOnExec(fd)
 	}
 	h := &host{
 		cfg:    sc.Config,
-		hs:     sc.Hierarchies,
+		groups: sc.Groups,
 		events: &eventWriter{file: os.NewFile(fdEvents, "events")},
 	}
 	err := h.run()
@@ -54,7 +67,7 @@ func (h *host) run() error {
 	if err := mountRoot(h.cfg); err != nil {
 		return err
 	}
-	if err := mountSys(h.hs); err != nil {
+	if err := mountSys(h.groups); err != nil {
 		return err
 	}
 	if err := unix.Sethostname([]byte("squall-" + h.cfg.Name)); err != nil {
@@ -64,45 +77,62 @@ func (h *host) run() error {
 		return err
 	}
 	h.reaper = newReaper()
-	nodes := make([]*nodeLink, len(h.cfg.Nodes))
-	for i, n := range h.cfg.Nodes {
-		link, err := h.startNode(n)
-		if err != nil {
-			return fmt.Errorf("starting node %s: %w", n.Name, err)
-		}
-		nodes[i] = link
+	if err := h.serveDisks(); err != nil {
+		return err
 	}
-	for _, link := range nodes {
-		go h.listen(link, nodes)
+	life, err := newLifeline(os.NewFile(fdLife, "life"))
+	if err != nil {
+		return err
+	}
+	h.life = life
+	if err := h.startNodes(); err != nil {
+		return err
 	}
 	listener, err := net.FileListener(os.NewFile(fdListener, "api"))
 	if err != nil {
 		return fmt.Errorf("taking over the API's address: %w", err)
 	}
-	go forward(listener, net.JoinHostPort(h.cfg.Nodes[0].address(), fmt.Sprint(apiPort)))
-	// Nothing is ever written to this pipe: reading ends when the janitor does.
-	_, _ = io.Copy(io.Discard, os.NewFile(fdLife, "life"))
+	if err := h.balance(listener); err != nil {
+		return err
+	}
+	control, err := net.FileListener(os.NewFile(fdControl, "control"))
+	if err != nil {
+		return fmt.Errorf("taking over the control socket: %w", err)
+	}
+	go h.serveControl(control)
+	h.life.wait()
 	return errors.New("the janitor is gone")
 }
 
-// nodeLink is the supervisor's end of the socket to a node.
-type nodeLink struct {
-	name   string
-	conn   net.Conn
-	orders *json.Encoder
+// startNodes starts every node that the cluster begins with.
+func (h *host) startNodes() error {
+	for _, n := range h.cfg.Nodes {
+		if !n.ControlPlane {
+			h.next = max(h.next, n.Index+1)
+		}
+		h.slots = append(h.slots, newSlot(n))
+	}
+	for _, s := range h.slots {
+		if err := h.switchOn(s); err != nil {
+			return fmt.Errorf("starting node %s: %w", s.node.Name, err)
+		}
+	}
+	return nil
 }
 
-// startNode clones a node's PID 1 and connects it to the bridge.
-func (h *host) startNode(n nodeConfig) (*nodeLink, error) {
-	if err := makeGroup(h.hs, n.Name); err != nil {
-		return nil, err
+// switchOn clones a node's PID 1, connects it to the bridge and tells it what to
+// do.
+func (h *host) switchOn(s *slot) error {
+	n := s.node
+	if err := h.groups.make(n.Name); err != nil {
+		return err
 	}
-	if err := limitGroup(h.hs, n.Name, n.CPU, n.Memory); err != nil {
-		return nil, err
+	if err := h.groups.limit(n.Name, n.CPU, n.Memory); err != nil {
+		return err
 	}
 	link, theirs, err := socketPair(n.Name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer theirs.Close()
 	pid, ended, err := h.reaper.start("/proc/self/exe", []string{enterName, nodeName, n.Name}, &syscall.ProcAttr{
@@ -111,90 +141,113 @@ func (h *host) startNode(n nodeConfig) (*nodeLink, error) {
 		Sys:   &syscall.SysProcAttr{Cloneflags: nodeNamespaces, Setsid: true},
 	})
 	if err != nil {
-		return nil, err
+		link.conn.Close()
+		return err
 	}
-	go func() {
-		status := <-ended
-		h.events.send(event{Node: n.Name, What: whatFailed, Status: "the node's init " + describeStatus(status)})
-	}()
+	r := newNodeRun(pid, link)
+	setup, open := h.began(s, r)
+	go h.watch(s, r, ended)
+	go h.listen(r)
 	if err := plugIn(n, pid); err != nil {
-		return nil, err
+		return err
 	}
-	setup := nodeSetup{
-		Node:        n,
-		Peers:       h.cfg.Nodes,
-		Hierarchies: h.hs,
-		PKI:         h.cfg.PKI.of(n),
+	if err := link.order(order{Setup: &setup}); err != nil {
+		return err
+	}
+	if open {
+		return link.order(order{Go: true})
+	}
+	return nil
+}
+
+// began notes that a node is on and returns what it must know, and whether it
+// may join at once.
+func (h *host) began(s *slot, r *nodeRun) (setup nodeSetup, open bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first := s.run == nil
+	s.run = r
+	setup = nodeSetup{
+		Node:        s.node,
+		Peers:       h.peers(),
+		Groups:      h.groups,
+		SysResource: h.cfg.SysResource,
+		PKI:         maps.Clone(h.cfg.PKI.of(s.node)), // more are issued while it is sent
 		Store:       h.cfg.Store,
 		Prepared:    h.cfg.Prepared != "",
 		APIServer:   h.cfg.apiServer(),
+		Settings:    h.cfg.Settings,
+		VolumeSpace: h.cfg.VolumeSpace,
 	}
-	if h.cfg.SaveTemp != "" {
+	if h.cfg.SaveTemp != "" && first {
 		setup.SaveTo, setup.SaveTemp = filepath.Base(h.cfg.SaveTo), filepath.Base(h.cfg.SaveTemp)
 	}
-	return link, link.orders.Encode(order{Setup: &setup})
+	return setup, h.open
 }
 
-// socketPair makes the socket between supervisor and node.
-func socketPair(name string) (*nodeLink, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a socket: %w", err)
+// watch notes that a node's PID 1 has ended, and says so when nobody asked for
+// it.
+func (h *host) watch(s *slot, r *nodeRun, ended <-chan syscall.WaitStatus) {
+	status := <-ended
+	r.how = describeStatus(status)
+	close(r.ended)
+	r.link.conn.Close()
+	if !r.expected.Load() {
+		h.events.send(event{Node: s.node.Name, What: whatFailed, Status: "the node's init " + r.how})
 	}
-	ours, theirs := os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name)
-	defer ours.Close()
-	conn, err := net.FileConn(ours)
-	if err != nil {
-		theirs.Close()
-		return nil, nil, fmt.Errorf("making a socket: %w", err)
-	}
-	return &nodeLink{name: name, conn: conn, orders: json.NewEncoder(conn)}, theirs, nil
 }
 
-// listen passes a node's events on. When the control plane says that nodes may
+// listen passes a node's events on. When a control plane says that nodes may
 // join, they are told to.
-func (h *host) listen(link *nodeLink, all []*nodeLink) {
-	events := json.NewDecoder(link.conn)
+func (h *host) listen(r *nodeRun) {
+	events := json.NewDecoder(r.link.conn)
 	for {
 		var e event
 		if err := events.Decode(&e); err != nil {
 			return // the node's end is reported where its status is collected
 		}
-		e.Node = link.name
+		e.Node = r.link.name
 		h.events.send(e)
-		if e.What == whatDNS {
+		r.note(e)
+		switch e.What {
+		case whatDNS:
 			giveBack() // the node is up: there is little left to do for it
-		}
-		if e.What != whatOpen {
-			continue
-		}
-		for _, l := range all {
-			if err := l.orders.Encode(order{Go: true}); err != nil {
-				h.events.send(event{Node: l.name, What: whatFailed, Status: "could not be told to join: " + err.Error()})
-			}
+		case whatOpen:
+			h.letJoin()
 		}
 	}
 }
 
-// forward copies connections from a listener to an address in the cluster.
-func forward(l net.Listener, address string) {
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return
+// letJoin tells every node that it may join, and those that are started later.
+func (h *host) letJoin() {
+	h.mu.Lock()
+	h.open = true
+	h.mu.Unlock()
+	h.tell(order{Go: true})
+}
+
+// tell gives an order to every node that is on.
+func (h *host) tell(o order) {
+	h.mu.Lock()
+	runs := make([]*nodeRun, 0, len(h.slots))
+	for _, s := range h.slots {
+		if s.run.on() {
+			runs = append(runs, s.run)
 		}
-		go func() {
-			defer c.Close()
-			d, err := net.Dial("tcp4", address)
-			if err != nil {
-				return
-			}
-			defer d.Close()
-			go func() {
-				_, _ = io.Copy(d, c)
-				_ = d.(*net.TCPConn).CloseWrite()
-			}()
-			_, _ = io.Copy(c, d)
-		}()
 	}
+	h.mu.Unlock()
+	for _, r := range runs {
+		if err := r.link.order(o); err != nil && !r.expected.Load() {
+			h.events.send(event{Node: r.link.name, What: whatFailed, Status: "does not take orders: " + err.Error()})
+		}
+	}
+}
+
+// peers are the nodes of the cluster. The caller holds h.mu.
+func (h *host) peers() []nodeConfig {
+	all := make([]nodeConfig, len(h.slots))
+	for i, s := range h.slots {
+		all[i] = s.node
+	}
+	return all
 }

@@ -18,25 +18,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-func TestParseHierarchy(t *testing.T) {
-	for _, c := range []struct {
-		line string
-		want hierarchy
-		ok   bool
-	}{
-		{"30 24 0:26 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu", hierarchy{"/sys/fs/cgroup/cpu", "cpu"}, true},
-		{"31 24 0:27 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct", hierarchy{"/sys/fs/cgroup/cpu,cpuacct", "cpu,cpuacct"}, true},
-		{"32 24 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,release_agent=/lib/x,name=systemd", hierarchy{"/sys/fs/cgroup/systemd", "none,name=systemd"}, true},
-		{"33 24 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw", hierarchy{}, false},
-		{"34 1 8:1 / / rw,relatime - ext4 /dev/vda rw", hierarchy{}, false},
-		{"garbage", hierarchy{}, false},
-	} {
-		h, ok := parseHierarchy(c.line)
-		assert.Equal(t, c.ok, ok, c.line)
-		assert.Equal(t, c.want, h, c.line)
-	}
-}
-
 func TestCertificatesAreWhatKubernetesExpects(t *testing.T) {
 	now := time.Now()
 	k, err := newPKI(now)

@@ -47,22 +47,33 @@ func (*Provider) Remove(context.Context, string) error { return nil }
 func (*Provider) Sweep(context.Context) error { return nil }
 
 // Leftovers returns nothing.
-func (*Provider) Leftovers() ([]string, error) { return nil, nil }
+func (*Provider) Leftovers(context.Context) ([]string, error) { return nil, nil }
+
+// Clean removes nothing.
+func (*Provider) Clean(context.Context) ([]string, error) { return nil, nil }
 
 // Main runs no part of a cluster.
 func Main([]string) (code int, handled bool) { return 0, false }
 
-// Fact is one thing that embedded clusters need of the host.
+// Fact is one thing that a host has or lacks.
 type Fact struct {
-	What string // what is needed
-	OK   bool
-	Way  string // how to get it when it is not there
+	What    string `json:"what"`              // what it is
+	For     string `json:"for,omitempty"`     // what needs it, when not every cluster does
+	OK      bool   `json:"ok"`                // the host has it
+	Unknown bool   `json:"unknown,omitempty"` // it could not be found out
+	Way     string `json:"way,omitempty"`     // how to get it, when it is not there
 }
 
 // Facts says what embedded clusters need and that this host does not have it.
 func Facts(string) []Fact {
 	return []Fact{{What: "Linux", Way: refusal().Error()}}
 }
+
+// Probe tries nothing.
+func Probe(context.Context) []Fact { return nil }
+
+// Abilities says nothing.
+func Abilities(context.Context) []Fact { return nil }
 
 // PackagesLine is the command that installs what is needed on Debian.
 func PackagesLine() string { return "" }

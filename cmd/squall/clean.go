@@ -12,35 +12,41 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const cleanHelp = `Remove what killed runs and clusters left: control groups, state folders. Needs root.
+const cleanHelp = `Remove all that killed runs and clusters left: processes, control groups, mounts, state
+folders, half-made files in the cache, temporary files. Needs root.
 
 Usage:
   squall clean [FLAGS]
 
 Flags:
+  --dry-run        say what would be removed, and remove nothing
   --remove-cache   remove the cache too: components, images, prepared state
 
 Clusters that are up are not touched, nor is anything that is not Squall's. Every
-verb that makes or lists clusters does the same first.
+verb that makes or lists clusters removes what dead clusters left first.
 
 Try it:
-  sudo squall clean
+  sudo squall clean --dry-run
 `
 
+// cleaning is what to clean.
+type cleaning struct{ dry, cache bool }
+
 func (c *cli) clean() *cobra.Command {
-	var caches bool
+	var what cleaning
 	cmd := &cobra.Command{
 		Use:               "clean",
 		Args:              arguments(0, 0, "clean"),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return c.sweep(cmd, caches) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return c.sweep(cmd, what) },
 	}
 	written(cmd, "remove what killed runs left", cleanHelp)
-	cmd.Flags().BoolVar(&caches, "remove-cache", false, "remove the cache too")
+	cmd.Flags().BoolVar(&what.dry, "dry-run", false, "remove nothing")
+	cmd.Flags().BoolVar(&what.cache, "remove-cache", false, "remove the cache too")
 	return cmd
 }
 
-func (c *cli) sweep(cmd *cobra.Command, caches bool) error {
+func (c *cli) sweep(cmd *cobra.Command, what cleaning) error {
 	if err := needRoot(); err != nil {
 		return err
 	}
@@ -48,28 +54,29 @@ func (c *cli) sweep(cmd *cobra.Command, caches bool) error {
 	if err != nil {
 		return err
 	}
-	found, err := p.Leftovers()
+	verb, find := "removed ", p.Clean
+	if what.dry {
+		verb, find = "would remove ", p.Leftovers
+	}
+	found, err := find(cmd.Context())
+	for _, one := range found {
+		fmt.Fprintln(c.stdout, verb+one)
+	}
 	if err != nil {
 		return err
-	}
-	if err := p.Sweep(cmd.Context()); err != nil {
-		return err
-	}
-	for _, what := range found {
-		fmt.Fprintln(c.stdout, "removed "+what)
 	}
 	if len(found) == 0 {
 		fmt.Fprintln(c.stdout, "nothing was left to remove")
 	}
-	if !caches {
+	if !what.cache {
 		return nil
 	}
-	return c.removeCache(cmd, p, cache)
+	return c.removeCache(cmd, p, cache, what.dry)
 }
 
 // removeCache removes what Squall put into the cache folder, and the folder when
 // nothing else is in it.
-func (c *cli) removeCache(cmd *cobra.Command, p *embedded.Provider, cache string) error {
+func (c *cli) removeCache(cmd *cobra.Command, p *embedded.Provider, cache string, dry bool) error {
 	infos, err := p.List(cmd.Context())
 	if err != nil {
 		return err
@@ -84,10 +91,17 @@ func (c *cli) removeCache(cmd *cobra.Command, p *embedded.Provider, cache string
 			continue
 		}
 		size := folderSize(folder)
+		if dry {
+			fmt.Fprintf(c.stdout, "would remove %s (%s)\n", folder, gigabytes(size))
+			continue
+		}
 		if err := os.RemoveAll(folder); err != nil {
 			return fmt.Errorf("remove the cache: %w", err)
 		}
 		fmt.Fprintf(c.stdout, "removed %s (%s)\n", folder, gigabytes(size))
+	}
+	if dry {
+		return nil
 	}
 	_ = os.Remove(cache) // fails when something else is in it, which stays
 	return nil

@@ -20,6 +20,7 @@ Usage:
   squall cluster down NAME...
   squall cluster list
   squall cluster kubeconfig NAME [FLAGS]
+  squall cluster node VERB NAME [NODE]
 
 "squall cluster VERB --help" explains each. All need root.
 `
@@ -27,7 +28,7 @@ Usage:
 func (c *cli) cluster() *cobra.Command {
 	cmd := &cobra.Command{Use: "cluster", Args: unknownVerb, RunE: needVerb}
 	written(cmd, "make, list and remove clusters", clusterHelp)
-	cmd.AddCommand(c.clusterUp(), c.clusterDown(), c.clusterList(), c.clusterKubeconfig())
+	cmd.AddCommand(c.clusterUp(), c.clusterDown(), c.clusterList(), c.clusterKubeconfig(), c.clusterNode())
 	return cmd
 }
 

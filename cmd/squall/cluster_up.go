@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -13,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-const clusterUpHelp = `Make a cluster: real Kubernetes, one control-plane node and some workers. Needs root.
+const clusterUpHelp = `Make a cluster: real Kubernetes, control-plane nodes and workers. Needs root.
 
 Usage:
   squall cluster up NAME [FLAGS]
@@ -21,22 +24,33 @@ Usage:
   NAME   letters, digits and dashes, at most 20; unique on this host
 
 Flags:
-  --workers N          worker nodes, 1 to 3; default 2
+  --workers N          worker nodes, 1 to 5; default 2
+  --control-planes N   control-plane nodes, 1 or 3; default 1
   --node-cpu CPU       processors each worker has, whole ones; default 2
   --node-memory SIZE   memory each worker has, such as 2Gi; default 2Gi
+  --timers SET         stock, which are Kubernetes' own and the default, or fast
+  --feature-gate GATE=true|false
+                       set on every component that knows it; may be repeated
+  --flag COMPONENT.FLAG=VALUE
+                       a flag of etcd, kube-apiserver, kube-controller-manager,
+                       kube-scheduler or kubelet; may be repeated
+  --without PART       leave out metrics, storage, policy or loadbalancers; may
+                       be repeated
   --on embedded        what makes the cluster; there is no other yet
 
 The cluster stays until "squall cluster down NAME" or a reboot. Interrupted, or
 when it does not come up, all that was made is removed.
 
 Try it:
-  sudo squall cluster up demo --workers 3
+  sudo squall cluster up demo --workers 3 --timers fast
+  sudo squall cluster up ha --control-planes 3 --flag kubelet.max-pods=20
 `
 
 // clusterAsked is what "squall cluster up" was asked for.
 type clusterAsked struct {
-	name, on, cpu, memory string
-	workers               int
+	name, on, cpu, memory, timers string
+	workers, controlPlanes        int
+	gates, flags, without         []string
 }
 
 func (c *cli) clusterUp() *cobra.Command {
@@ -52,6 +66,11 @@ func (c *cli) clusterUp() *cobra.Command {
 	}
 	written(cmd, "make a cluster", clusterUpHelp)
 	cmd.Flags().IntVar(&asked.workers, "workers", 2, "worker nodes")
+	cmd.Flags().IntVar(&asked.controlPlanes, "control-planes", 1, "control-plane nodes")
+	cmd.Flags().StringVar(&asked.timers, "timers", string(cluster.StockTimers), "stock or fast")
+	cmd.Flags().StringArrayVar(&asked.gates, "feature-gate", nil, "GATE=true or GATE=false")
+	cmd.Flags().StringArrayVar(&asked.flags, "flag", nil, "COMPONENT.FLAG=VALUE")
+	cmd.Flags().StringArrayVar(&asked.without, "without", nil, "a part to leave out")
 	cmd.Flags().StringVar(&asked.cpu, "node-cpu", "2", "processors each worker has")
 	cmd.Flags().StringVar(&asked.memory, "node-memory", "2Gi", "memory each worker has")
 	addProviderFlag(cmd, &asked.on)
@@ -60,12 +79,19 @@ func (c *cli) clusterUp() *cobra.Command {
 
 // spec turns what was asked into a spec, or says all that is wrong with it.
 func (a clusterAsked) spec() (cluster.Spec, error) {
-	spec := cluster.Spec{Name: a.name, Workers: a.workers, Detached: true}
+	spec := cluster.Spec{
+		Name: a.name, Workers: a.workers, ControlPlanes: a.controlPlanes, Detached: true, Timers: cluster.Timers(a.timers),
+		FeatureGates: map[string]bool{}, Flags: map[string]map[string]string{},
+	}
 	errs := []error{cluster.CheckName(a.name), checkProvider(a.on)}
 	if a.workers < 1 || a.workers > embedded.MaxWorkers {
 		errs = append(errs, fmt.Errorf("--workers %d: an embedded cluster has 1 to %d", a.workers, embedded.MaxWorkers))
 	}
-	var err error
+	if a.controlPlanes != 1 && a.controlPlanes != 3 {
+		errs = append(errs, fmt.Errorf("--control-planes %d: a cluster has 1 or 3", a.controlPlanes))
+	}
+	_, err := spec.Timers.Set()
+	errs = append(errs, err, a.readChoices(&spec))
 	if spec.NodeCPU, err = resource.ParseQuantity(a.cpu); err != nil || spec.NodeCPU.Sign() <= 0 {
 		errs = append(errs, fmt.Errorf("--node-cpu %q is no number of processors, such as 2", a.cpu))
 	}
@@ -76,6 +102,38 @@ func (a clusterAsked) spec() (cluster.Spec, error) {
 		return spec, misuse(err, `"squall cluster up --help" shows the flags`)
 	}
 	return spec, nil
+}
+
+// readChoices reads the choices that may be repeated.
+func (a clusterAsked) readChoices(spec *cluster.Spec) error {
+	var errs []error
+	for _, text := range a.gates {
+		name, value, _ := strings.Cut(text, "=")
+		on, err := strconv.ParseBool(value)
+		if err != nil || name == "" {
+			errs = append(errs, fmt.Errorf("--feature-gate %q: write GATE=true or GATE=false", text))
+		}
+		spec.FeatureGates[name] = on
+	}
+	for _, text := range a.flags {
+		name, value, found := strings.Cut(text, "=")
+		component, flag, dotted := strings.Cut(name, ".")
+		if !found || !dotted || component == "" || flag == "" {
+			errs = append(errs, fmt.Errorf("--flag %q: write COMPONENT.FLAG=VALUE, such as kubelet.max-pods=20", text))
+			continue
+		}
+		if spec.Flags[component] == nil {
+			spec.Flags[component] = map[string]string{}
+		}
+		spec.Flags[component][flag] = value
+	}
+	for _, part := range a.without {
+		if !slices.Contains(cluster.Parts(), cluster.Part(part)) {
+			errs = append(errs, fmt.Errorf("--without %q: there is no such part; there are %v", part, cluster.Parts()))
+		}
+		spec.Without = append(spec.Without, cluster.Part(part))
+	}
+	return errors.Join(errs...)
 }
 
 func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {

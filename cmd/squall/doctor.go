@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -16,7 +17,13 @@ import (
 const doctorHelp = `Say what this host has of what Squall needs, and how to get what it lacks. Changes nothing.
 
 Usage:
-  squall doctor
+  squall doctor [FLAGS]
+
+Flags:
+  --json   write JSON
+
+What can be found out only by trying is tried in a process with namespaces of its
+own, which leaves nothing; the kernel may load a module for it. As root it tells most.
 
 Exit code 0 when embedded clusters can be made here and now, by this user; 3 when not.
 
@@ -25,47 +32,116 @@ Try it:
 `
 
 func (c *cli) doctor() *cobra.Command {
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:               "doctor",
 		Args:              arguments(0, 0, "doctor"),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return c.examine(cmd.Context()) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return c.examine(cmd.Context(), asJSON) },
 	}
 	written(cmd, "say what this host has and lacks", doctorHelp)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
 	return cmd
 }
 
+// diagnosis is all that doctor finds.
+type diagnosis struct {
+	Needs      []embedded.Fact   `json:"needs"`     // without one of these no cluster can be
+	Abilities  []embedded.Fact   `json:"abilities"` // what some of Squall needs
+	Building   []embedded.Fact   `json:"building"`  // what compiling components needs
+	Ready      bool              `json:"ready"`
+	Cache      string            `json:"cache"`
+	Components map[string]string `json:"components"`
+}
+
+// diagnose looks at the host.
+func diagnose(ctx context.Context, cache string) diagnosis {
+	d := diagnosis{Cache: cache, Needs: embedded.Facts(cache), Ready: true, Components: map[string]string{}}
+	for _, f := range embedded.Probe(ctx) {
+		if f.For == "" {
+			d.Needs = append(d.Needs, f)
+		} else {
+			d.Abilities = append(d.Abilities, f)
+		}
+	}
+	d.Abilities = append(embedded.Abilities(ctx), d.Abilities...)
+	d.Building = buildingFacts(ctx, cache)
+	for _, f := range d.Needs {
+		d.Ready = d.Ready && f.OK
+	}
+	listComponents(func(name, version string) { d.Components[name] = version })
+	return d
+}
+
+// buildingFacts say whether components are there, or can be compiled.
+func buildingFacts(ctx context.Context, cache string) []embedded.Fact {
+	builder, _ := builders(cache, nil)
+	compiled := embedded.Fact{What: "compiled components", OK: builder.Cached(), Way: "squall build components"}
+	tools, err := gobuild.FindToolchain(ctx)
+	if err != nil {
+		return []embedded.Fact{compiled, {What: "Go", Way: "install Go 1.26 or later from https://go.dev/dl and put it into PATH; sudo has a PATH of its own: " + err.Error()}}
+	}
+	return []embedded.Fact{compiled, {What: fmt.Sprintf("Go: %s, %s", tools.Version, tools.Path), OK: true}}
+}
+
 // examine writes what is here and what is not.
-func (c *cli) examine(ctx context.Context) error {
+func (c *cli) examine(ctx context.Context, asJSON bool) error {
 	cache, err := c.cache()
 	if err != nil {
 		return err
 	}
-	lacking := 0
-	fmt.Fprintln(c.stdout, "embedded clusters need:")
-	for _, f := range embedded.Facts(cache) {
-		mark, way := "✓", ""
+	d := diagnose(ctx, cache)
+	if asJSON {
+		out := json.NewEncoder(c.stdout)
+		out.SetIndent("", "  ")
+		if err := out.Encode(d); err != nil {
+			return err
+		}
+	} else {
+		c.explain(d)
+	}
+	if !d.Ready {
+		return ended(exitInconclusive)
+	}
+	return nil
+}
+
+// explain writes a diagnosis for people.
+func (c *cli) explain(d diagnosis) {
+	lacking := c.listFacts("embedded clusters need:", d.Needs)
+	fmt.Fprintf(c.stdout, "\nthe Debian packages they need:\n  %s\n\n", embedded.PackagesLine())
+	c.listFacts("what else this host can do:", d.Abilities)
+	fmt.Fprintln(c.stdout)
+	c.listFacts("to build components, which is needed once:", d.Building)
+	fmt.Fprintf(c.stdout, "\ncache:\n  %s: %s\n\ncomponents:\n", d.Cache, gigabytes(folderSize(d.Cache)))
+	listComponents(func(name, version string) { fmt.Fprintf(c.stdout, "  %s %s\n", name, version) })
+	if lacking > 0 {
+		fmt.Fprintf(c.stdout, "\n%d missing: no embedded cluster can be made\n", lacking)
+		return
+	}
+	fmt.Fprintln(c.stdout, "\nall is here: embedded clusters can be made")
+}
+
+// listFacts writes facts under a title and counts those that are not so.
+func (c *cli) listFacts(title string, facts []embedded.Fact) (lacking int) {
+	fmt.Fprintln(c.stdout, title)
+	for _, f := range facts {
+		mark, way := "✗", "\n      → "+f.Way
+		switch {
+		case f.OK:
+			mark, way = "✓", ""
+		case f.Unknown:
+			mark = "?"
+		}
+		if f.For != "" {
+			f.What += " – " + f.For
+		}
 		if !f.OK {
-			mark, way = "✗", "\n      → "+f.Way
 			lacking++
 		}
 		fmt.Fprintf(c.stdout, "  %s %s%s\n", mark, f.What, way)
 	}
-	fmt.Fprintf(c.stdout, "\nthe Debian packages they need:\n  %s\n", embedded.PackagesLine())
-	fmt.Fprintln(c.stdout, "\nto build components, which is needed once:")
-	if tools, err := gobuild.FindToolchain(ctx); err != nil {
-		fmt.Fprintf(c.stdout, "  ✗ Go\n      → install Go 1.26 or later; %v\n", err)
-	} else {
-		fmt.Fprintf(c.stdout, "  ✓ Go: %s, %s\n", tools.Version, tools.Path)
-	}
-	fmt.Fprintf(c.stdout, "\ncache:\n  %s: %s\n\ncomponents:\n", cache, gigabytes(folderSize(cache)))
-	listComponents(func(name, version string) { fmt.Fprintf(c.stdout, "  %s %s\n", name, version) })
-	if lacking > 0 {
-		fmt.Fprintf(c.stdout, "\n%d missing: no embedded cluster can be made\n", lacking)
-		return ended(exitInconclusive)
-	}
-	fmt.Fprintln(c.stdout, "\nall is here: embedded clusters can be made")
-	return nil
+	return lacking
 }
 
 // folderSize is how many bytes the files in a folder take, each counted once

@@ -99,11 +99,7 @@ func (c *conductor) images(ctx context.Context) ([]image.Image, error) {
 // up makes the cluster and a client for it.
 func (c *conductor) up(ctx context.Context, images []image.Image) error {
 	c.show.phase("up", 0)
-	node := c.scenario.Spec.Cluster.Node
-	made, err := c.options.Provider.Create(ctx, cluster.Spec{
-		Name: "run-" + randomHex(3), Workers: c.scenario.Spec.Cluster.Workers,
-		NodeCPU: node.CPU, NodeMemory: node.Memory, Images: images, Detached: c.options.Keep,
-	}, func(line string) { c.show.say("%s", line) })
+	made, err := c.options.Provider.Create(ctx, clusterSpec(c.scenario.Spec.Cluster, images, c.options.Keep), func(line string) { c.show.say("%s", line) })
 	if err != nil {
 		return fmt.Errorf("make the cluster: %w", err)
 	}
@@ -112,6 +108,29 @@ func (c *conductor) up(ctx context.Context, images []image.Image) error {
 		return errors.Join(err, c.remove())
 	}
 	return nil
+}
+
+// clusterSpec is what a scenario asks of a provider.
+func clusterSpec(asked scenarios.Cluster, images []image.Image, keep bool) cluster.Spec {
+	flags := map[string]map[string]string{}
+	for component, values := range asked.Flags {
+		flags[component] = map[string]string{}
+		for name, value := range values {
+			flags[component][name] = string(value)
+		}
+	}
+	return cluster.Spec{
+		Name:          "run-" + randomHex(3),
+		Workers:       asked.Workers,
+		ControlPlanes: asked.ControlPlanes,
+		NodeCPU:       asked.Node.CPU,
+		NodeMemory:    asked.Node.Memory,
+		Images:        images,
+		Timers:        cluster.Timers(asked.Timers),
+		FeatureGates:  asked.FeatureGates,
+		Flags:         flags,
+		Detached:      keep,
+	}
 }
 
 // connect makes the client.

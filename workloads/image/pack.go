@@ -11,13 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"squall/workloads/image/cache"
 )
@@ -41,16 +38,14 @@ func (s spec) validate() error {
 	if !nameForm.MatchString(s.name) {
 		return fmt.Errorf("image %q: %q is no name for a program: use lower-case letters, digits, dots and dashes", s.ref, s.name)
 	}
-	if _, err := name.NewTag(s.ref, name.StrictValidation); err != nil {
-		return fmt.Errorf("image reference %q: %v; write it in full, as in \"squall.local/shop:v1\"", s.ref, err)
+	if _, err := parseRef(s.ref); err != nil {
+		return err
 	}
 	if !userForm.MatchString(s.user) {
 		return fmt.Errorf("image %s: user %q is neither \"uid\" nor \"uid:gid\" in numbers", s.ref, s.user)
 	}
-	for _, e := range s.env {
-		if i := strings.IndexByte(e, '='); i < 1 {
-			return fmt.Errorf("image %s: environment %q is not of the form NAME=value", s.ref, e)
-		}
+	if err := validateEnv(s.env); err != nil {
+		return fmt.Errorf("image %s: %w", s.ref, err)
 	}
 	return nil
 }
@@ -71,11 +66,7 @@ func (b Builder) pack(ctx context.Context, store cache.Store, s spec, from sourc
 	if err != nil {
 		return Image{}, fmt.Errorf("image %s: %w", s.ref, err)
 	}
-	digest, err := os.ReadFile(entry.Path(digestFile))
-	if err != nil {
-		return Image{}, fmt.Errorf("image %s: %w", s.ref, err)
-	}
-	return Image{Ref: s.ref, Digest: string(digest), Archive: entry.Path(archiveFile)}, nil
+	return sealed(entry, s.ref)
 }
 
 // write writes the archive and its digest to the folder out.
@@ -96,18 +87,7 @@ func (s spec) write(ctx context.Context, binary, out, scratch string) error {
 	if err != nil {
 		return err
 	}
-	digest, err := img.Digest()
-	if err != nil {
-		return err
-	}
-	tag, err := name.NewTag(s.ref, name.StrictValidation)
-	if err != nil {
-		return err
-	}
-	if err := tarball.WriteToFile(filepath.Join(out, archiveFile), tag, img); err != nil {
-		return fmt.Errorf("write its archive: %w", err)
-	}
-	return os.WriteFile(filepath.Join(out, digestFile), []byte(digest.String()), 0o644)
+	return seal(img, s.ref, out)
 }
 
 // config is the image's configuration. It names no time: the same inputs make

@@ -8,7 +8,7 @@
 // checks that the files have the size and the time they were stored with;
 // [Store.Verify] reads every byte. What is damaged is made again.
 //
-// It knows nothing of what it keeps. Nothing is ever evicted: to free the
+// It knows nothing of what it keeps. Nothing is evicted by itself: to free the
 // space, remove the folder.
 //
 // On disk, below [Store.Dir]:

@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"squall/workloads/image/cache"
@@ -33,8 +34,10 @@ type Target struct {
 	// ".txt" loses that ending when it is written out, since go:embed cannot
 	// carry a go.mod.
 	Source fs.FS
-	// Programs are what is built; at least one.
+	// Programs are what is built.
 	Programs []Program
+	// Tests are packages whose test programs are built, as by "go test -c".
+	Tests []Program
 	// LDFlags are added to the linker's "-s -w".
 	LDFlags string
 	// Starting, when not nil, is called once when something must be compiled,
@@ -83,6 +86,9 @@ func (t Target) Build(ctx context.Context, store cache.Store) (cache.Entry, erro
 func (t Target) KeyPrefix() (string, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s\n%s\n%q\n%q\n", keyFormat, strings.Join(settings(), "\n"), t.LDFlags, t.Programs)
+	if len(t.Tests) > 0 {
+		fmt.Fprintf(sum, "tests %q\n", t.Tests)
+	}
 	err := fs.WalkDir(t.Source, ".", func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
@@ -126,16 +132,20 @@ func (t Target) compile(ctx context.Context, tools Toolchain, out, scratch strin
 	if err := writeSource(t.Source, module); err != nil {
 		return fmt.Errorf("write the source of %s: %w", t.Name, err)
 	}
-	for _, p := range t.Programs {
+	for i, p := range append(slices.Clone(t.Programs), t.Tests...) {
+		verb := []string{"build"}
+		if i >= len(t.Programs) {
+			verb = []string{"test", "-c"}
+		}
 		pkg := p.Package
 		if pkg == "" {
 			pkg = "."
 		}
-		argv := []string{
-			tools.Path, "build", "-trimpath", "-buildvcs=false",
+		argv := slices.Concat([]string{tools.Path}, verb, []string{
+			"-trimpath", "-buildvcs=false",
 			"-ldflags", strings.TrimSpace("-s -w " + t.LDFlags),
 			"-o", filepath.Join(out, p.Name), pkg,
-		}
+		})
 		c := command{name: t.Name, argv: argv, dir: module, env: environ(tmp)}
 		if err := c.run(ctx); err != nil {
 			return err

@@ -93,10 +93,27 @@ func TestKeyDependsOnAllThatMatters(t *testing.T) {
 	programs := target(hello)
 	programs.Programs = []gobuild.Program{{Name: "hi", Package: "./cmd"}}
 	add("another package", programs)
+	tests := target(hello)
+	tests.Tests = []gobuild.Program{{Name: "hi.test"}}
+	add("a test program besides", tests)
 	files := target(hello)
 	files.Source.(fstest.MapFS)["extra.go.txt"] = &fstest.MapFile{}
 	add("another file", files)
-	assert.Len(t, seen, 5)
+	assert.Len(t, seen, 6)
+}
+
+func TestBuildTestProgram(t *testing.T) {
+	tiny := target(hello)
+	tiny.Tests = []gobuild.Program{{Name: "hi.test"}}
+	tiny.LDFlags = "-X tiny.version=v7" // a package under test goes by its path
+	tiny.Source.(fstest.MapFS)["main_test.go.txt"] = &fstest.MapFile{Data: []byte(
+		"package main\n\nimport \"testing\"\n\nfunc TestVersion(t *testing.T) { t.Log(version) }\n")}
+	entry, err := tiny.Build(t.Context(), cache.Store{Dir: t.TempDir()})
+	require.NoError(t, err)
+	out, err := exec.CommandContext(t.Context(), entry.Path("hi.test"), "-test.v").CombinedOutput()
+	require.NoError(t, err)
+	assert.Contains(t, string(out), "main_test.go:5: v7")
+	assert.FileExists(t, entry.Path("hi"))
 }
 
 func TestCompileErrorShowsTheCause(t *testing.T) {

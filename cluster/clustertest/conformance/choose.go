@@ -1,0 +1,115 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/yaml"
+)
+
+// Choice says which tests to run.
+type Choice struct {
+	// Areas are names of [Areas]; none means all.
+	Areas []string
+	// Focus is a regular expression that names must match; empty means any.
+	Focus string
+	// Everything takes the tests along that [LeftOut] names.
+	Everything bool
+}
+
+// Check refuses a choice that names what there is not.
+func (c Choice) Check() error {
+	var errs []error
+	errs = append(errs, checkAreas(c.Areas))
+	if _, err := regexp.Compile(c.Focus); err != nil {
+		errs = append(errs, fmt.Errorf("the focus %q is no regular expression: %w", c.Focus, err))
+	}
+	return errors.Join(errs...)
+}
+
+// Choose picks tests, by area and then by name. It is an error when none is left.
+func (c Choice) Choose(tests []Test) ([]Test, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	focus := regexp.MustCompile(c.Focus)
+	var chosen []Test
+	for _, t := range tests {
+		if len(c.Areas) > 0 && !slices.Contains(c.Areas, t.Area) || !focus.MatchString(t.Name) {
+			continue
+		}
+		if _, left := LeftOut()[t.Name]; left && !c.Everything {
+			continue
+		}
+		chosen = append(chosen, t)
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("none of the %d conformance tests is of the areas %q and matches %q", len(tests), c.Areas, c.Focus)
+	}
+	order := map[string]int{}
+	for i, a := range Areas() {
+		order[a.Name] = i - len(Areas()) // what is of no area comes last
+	}
+	sort.SliceStable(chosen, func(i, j int) bool {
+		if a, b := order[chosen[i].Area], order[chosen[j].Area]; a != b {
+			return a < b
+		}
+		return chosen[i].Name < chosen[j].Name
+	})
+	return chosen, nil
+}
+
+// LeftOut are the tests that run only when asked for, each with the reason.
+func LeftOut() map[string]string {
+	return map[string]string{}
+}
+
+// listTimeout bounds the listing of the tests, which takes a second.
+const listTimeout = time.Minute
+
+// List asks the test program for its conformance tests.
+func List(ctx context.Context, programs Programs) ([]Test, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	text, err := exec.CommandContext(ctx, programs.Tests, "--list-conformance-tests").Output()
+	if err != nil {
+		return nil, fmt.Errorf("list the conformance tests with %s: %w", programs.Tests, err)
+	}
+	return parseList(text)
+}
+
+// parseList reads what test/e2e's program prints for --list-conformance-tests: the
+// content of test/conformance/testdata/conformance.yaml.
+func parseList(text []byte) ([]Test, error) {
+	var entries []struct {
+		Codename string `json:"codename"`
+	}
+	if err := yaml.Unmarshal(text, &entries); err != nil {
+		return nil, fmt.Errorf("read the list of conformance tests: %w", err)
+	}
+	var tests []Test
+	for _, e := range entries {
+		tests = append(tests, Test{Name: e.Codename, Area: areaOf(e.Codename)})
+	}
+	if len(tests) == 0 {
+		return nil, errors.New("the list of conformance tests is empty")
+	}
+	return tests, nil
+}
+
+// focusOf is the regular expression that picks exactly these tests. The runner
+// matches it against the suite's name and the test's.
+func focusOf(tests []Test) string {
+	quoted := make([]string, len(tests))
+	for i, t := range tests {
+		quoted[i] = regexp.QuoteMeta(t.Name)
+	}
+	return "(" + strings.Join(quoted, "|") + ")$"
+}

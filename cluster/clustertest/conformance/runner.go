@@ -1,0 +1,174 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Runner runs conformance tests against a cluster.
+type Runner struct {
+	// Programs are those of [Build].
+	Programs Programs
+	// Kubeconfig and Kubectl are paths.
+	Kubeconfig, Kubectl string
+	// Parallel is how many tests run at once, besides those that must have the
+	// cluster for themselves.
+	Parallel int
+	// Folder is where reports and output of the tests go. It must exist.
+	Folder string
+	// Progress, when not nil, is told how far it is. It is called from several
+	// goroutines, one at a time.
+	Progress func(string)
+}
+
+// largestBatch is how many tests one process runs: starting one and reading its
+// report takes a second of processor time.
+const largestBatch = 8
+
+// Run runs the tests and returns a result for each, in their order. What happened
+// so far is also returned with an error, which means that the tests could not be
+// run; tests that fail are no error.
+func (r Runner) Run(ctx context.Context, tests []Test) ([]Result, error) {
+	var shared, serial []int
+	for i, t := range tests {
+		if t.Serial() {
+			serial = append(serial, i)
+		} else {
+			shared = append(shared, i)
+		}
+	}
+	j := &job{Runner: r, tests: tests, results: make([]Result, len(tests))}
+	for i, t := range tests {
+		j.results[i] = Result{Name: t.Name, Area: t.Area, State: Unfinished, Message: "not started"}
+	}
+	err := j.all(ctx, shared, max(r.Parallel, 1))
+	if err == nil {
+		err = j.all(ctx, serial, 1)
+	}
+	return j.results, err
+}
+
+// job is one call of [Runner.Run].
+type job struct {
+	Runner
+	tests []Test
+
+	mu      sync.Mutex
+	queue   []int // tests that no batch has yet
+	batches int   // started so far
+	done    int   // tests with a result
+	results []Result
+}
+
+// all runs the tests of those numbers in so many processes at once.
+func (j *job) all(ctx context.Context, numbers []int, workers int) error {
+	j.queue = numbers
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for errs[w] == nil {
+				batch, name := j.take(workers)
+				if len(batch) == 0 {
+					return
+				}
+				errs[w] = j.batch(ctx, name, batch)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// take takes the next batch off the queue. Batches get smaller towards the end,
+// so that all workers end at about the same time.
+func (j *job) take(workers int) ([]int, string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := min(largestBatch, max(1, len(j.queue)/(2*workers)), len(j.queue))
+	batch := j.queue[:n]
+	j.queue = j.queue[n:]
+	j.batches++
+	return batch, fmt.Sprintf("batch-%03d", j.batches)
+}
+
+// batch runs some tests in one process and keeps their results.
+func (j *job) batch(ctx context.Context, name string, numbers []int) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	folder := filepath.Join(j.Folder, name)
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return fmt.Errorf("make a folder for the tests' output: %w", err)
+	}
+	var tests []Test
+	for _, i := range numbers {
+		tests = append(tests, j.tests[i])
+	}
+	began := time.Now()
+	ended := j.start(ctx, folder, tests)
+	outcomes, err := readReport(filepath.Join(folder, reportFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	j.keep(numbers, outcomes, ended)
+	j.tell(name, numbers, time.Since(began))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if len(outcomes) == 0 {
+		return fmt.Errorf("the tests did not run: %v; see %s", ended, filepath.Join(folder, outputFile))
+	}
+	return nil
+}
+
+// keep stores the results of a batch.
+func (j *job) keep(numbers []int, outcomes map[string]outcome, ended error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, i := range numbers {
+		result := Result{Name: j.tests[i].Name, Area: j.tests[i].Area}
+		o, reported := outcomes[result.Name]
+		if reported {
+			result.State, result.Seconds, result.Message = o.state, o.took.Seconds(), o.message
+		} else {
+			result.State, result.Message = Unfinished, unreported(outcomes, ended)
+		}
+		j.results[i] = result
+	}
+	j.done += len(numbers)
+}
+
+// unreported says why a test has no result: the suite's own failure when there is
+// one, else how its process ended.
+func unreported(outcomes map[string]outcome, ended error) string {
+	for _, node := range []string{"[SynchronizedBeforeSuite]", "[BeforeSuite]"} {
+		if o, found := outcomes[node]; found {
+			return node + ": " + o.message
+		}
+	}
+	return fmt.Sprintf("no report of it; its process ended: %v", ended)
+}
+
+// tell tells how a batch went.
+func (j *job) tell(name string, numbers []int, took time.Duration) {
+	if j.Progress == nil {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var batch Results
+	for _, i := range numbers {
+		batch.Results = append(batch.Results, j.results[i])
+	}
+	j.Progress(fmt.Sprintf("%s: %d of %d passed in %s; %d of %d tests done",
+		name, batch.Count(Passed), len(numbers), took.Round(time.Second), j.done, len(j.tests)))
+	for _, bad := range batch.Bad() {
+		j.Progress(fmt.Sprintf("  %s: %s", bad.State, bad.Name))
+	}
+}

@@ -1,0 +1,157 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"squall/cluster"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// The size of the workers of the suite's clusters: one processor, since every
+// host has that, and memory for all pods of checks that run side by side.
+const (
+	nodeCPU    = "1"
+	nodeMemory = "2Gi"
+)
+
+// lab is a cluster that checks run on, with clients for it.
+type lab struct {
+	*suite
+	cluster.Cluster
+	spec    cluster.Spec
+	timers  cluster.TimerSet
+	config  *rest.Config
+	client  kubernetes.Interface
+	dynamic dynamic.Interface
+	mapper  meta.ResettableRESTMapper
+	// kubeconfig is a file that kubectl reads.
+	kubeconfig string
+}
+
+// up makes a cluster of the suite's node size that holds the suite's image.
+func (s *suite) up(ctx context.Context, spec cluster.Spec) (*lab, error) {
+	if spec.NodeCPU.IsZero() {
+		spec.NodeCPU = resource.MustParse(nodeCPU)
+	}
+	if spec.NodeMemory.IsZero() {
+		spec.NodeMemory = resource.MustParse(nodeMemory)
+	}
+	spec.Images = append(spec.Images, s.probe.image)
+	timers, err := spec.Timers.Set()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	c, err := s.Provider.Create(ctx, spec, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.Log(fmt.Sprintf("     %6.1fs  the cluster %s is up: %d control planes, %d workers",
+		time.Since(began).Seconds(), spec.Name, max(spec.ControlPlanes, 1), spec.Workers))
+	l := &lab{suite: s, Cluster: c, spec: spec, timers: timers}
+	if err := l.connect(); err != nil {
+		return nil, errors.Join(err, l.down())
+	}
+	return l, nil
+}
+
+// connect makes the clients. They ask as often as they like.
+func (l *lab) connect() error {
+	text, err := l.Kubeconfig()
+	if err != nil {
+		return err
+	}
+	if l.config, err = clientcmd.RESTConfigFromKubeConfig(text); err != nil {
+		return fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	l.config.QPS = -1
+	l.config.WarningHandler = rest.NoWarnings{}
+	if l.client, err = kubernetes.NewForConfig(l.config); err != nil {
+		return err
+	}
+	if l.dynamic, err = dynamic.NewForConfig(l.config); err != nil {
+		return err
+	}
+	l.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(l.client.Discovery()))
+	file, err := os.CreateTemp("", "clustertest-kubeconfig-")
+	if err != nil {
+		return err
+	}
+	l.kubeconfig = file.Name()
+	_, err = file.Write(text)
+	return errors.Join(err, file.Close())
+}
+
+// down removes the cluster and sees that it is gone.
+func (l *lab) down() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // whatever ended the run
+	defer cancel()
+	if l.kubeconfig != "" {
+		os.Remove(l.kubeconfig)
+	}
+	if err := l.Provider.Remove(ctx, l.spec.Name); err != nil {
+		return fmt.Errorf("removing the cluster %q: %w", l.spec.Name, err)
+	}
+	if err := l.suite.gone(ctx, l.spec.Name); err != nil {
+		return err
+	}
+	select {
+	case <-l.Done():
+	case <-ctx.Done():
+		return fmt.Errorf("the cluster %q is removed, but Done is not closed", l.spec.Name)
+	}
+	if err := l.Provider.Remove(ctx, l.spec.Name); err != nil {
+		return fmt.Errorf("removing the cluster %q, which is gone, must succeed: %w", l.spec.Name, err)
+	}
+	return nil
+}
+
+// gone checks that a provider has no such cluster.
+func (s *suite) gone(ctx context.Context, name string) error {
+	if _, err := s.Provider.Find(ctx, name); !errors.Is(err, cluster.ErrNotFound) {
+		return fmt.Errorf("finding the cluster %q, which should not be there: wanted an error that wraps cluster.ErrNotFound, got %w", name, orNone(err))
+	}
+	list, err := s.Provider.List(ctx)
+	if err != nil {
+		return fmt.Errorf("listing the clusters: %w", err)
+	}
+	for _, info := range list {
+		if info.Name == name {
+			return fmt.Errorf("the cluster %q should not be there and is listed: %+v", name, info)
+		}
+	}
+	return nil
+}
+
+// errNone stands for an error that did not come.
+var errNone = errors.New("no error")
+
+func orNone(err error) error {
+	if err == nil {
+		return errNone
+	}
+	return err
+}
+
+// workers are the names of the workers that the cluster was made with.
+func (l *lab) workers() []string {
+	var names []string
+	for _, n := range l.Info().Nodes {
+		if !n.ControlPlane {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}

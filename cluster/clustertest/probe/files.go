@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+)
+
+func read(args []string) error {
+	for _, name := range args {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		fmt.Println(string(content))
+	}
+	return nil
+}
+
+func write(args []string) error {
+	return os.WriteFile(argument(args, 0, ""), []byte(argument(args, 1, "")), 0o644)
+}
+
+func test(args []string) error {
+	_, err := os.Stat(argument(args, 0, ""))
+	return err
+}
+
+func list(args []string) error {
+	entries, err := os.ReadDir(argument(args, 0, "."))
+	for _, e := range entries {
+		fmt.Println(e.Name())
+	}
+	return err
+}
+
+// fill writes a file of so many MiB and says how far it came.
+func fill(args []string) error {
+	size, err := mebibytes(args, 1)
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(argument(args, 0, ""))
+	if err != nil {
+		return err
+	}
+	block := make([]byte, 1<<20)
+	written := 0
+	for written < size && err == nil {
+		var n int
+		n, err = file.Write(block)
+		written += n
+	}
+	err = errors.Join(err, file.Sync(), file.Close())
+	if errors.Is(err, syscall.ENOSPC) {
+		fmt.Println("no space left after", written>>20, "MiB")
+		return nil
+	}
+	fmt.Println("wrote", written>>20, "MiB")
+	return err
+}
+
+// once fails until somebody has made the file, which it does itself.
+func once(args []string) error {
+	name := argument(args, 0, "")
+	if _, err := os.Stat(name); err == nil {
+		fmt.Println("the second time")
+		return nil
+	}
+	fmt.Println("the first time")
+	code, err := strconv.Atoi(argument(args, 1, "1"))
+	if err := errors.Join(err, os.WriteFile(name, nil, 0o644)); err != nil {
+		return err
+	}
+	os.Exit(code)
+	return nil
+}

@@ -1,0 +1,64 @@
+//go:build linux
+
+package embedded
+
+import (
+	"fmt"
+	"os"
+
+	"squall/cluster"
+)
+
+// hostMemory is what /proc/meminfo tells of the host's memory, in bytes.
+type hostMemory struct{ Total, Available int64 }
+
+func readMemory() (hostMemory, error) {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return hostMemory{}, fmt.Errorf("asking for the host's memory: %w", err)
+	}
+	return hostMemory{Total: int64(meminfo(b, "MemTotal")) * 1024, Available: int64(meminfo(b, "MemAvailable")) * 1024}, nil
+}
+
+// usable is the memory that clusters may use now: what is available, less the
+// share that has to stay free.
+func (m hostMemory) usable() int64 {
+	return max(0, m.Available-int64(leastFree*float64(m.Total)))
+}
+
+// controlPlaneMemory is what the control plane takes beside the workers: some
+// 0.9 GiB for all its programs and etcd's data after start (docs/hosts.md).
+const controlPlaneMemory = 1 << 30
+
+// fitting is the number of workers of some bytes that the host has room for.
+func (m hostMemory) fitting(worker int64) int64 {
+	if worker <= 0 {
+		return MaxWorkers
+	}
+	return max(0, m.Available-controlPlaneMemory) / worker
+}
+
+// checkSize refuses workers that together may take more memory than the host
+// has. A worker that says no size is not held to one, and not counted.
+func checkSize(spec cluster.Spec, m hostMemory) error {
+	each := spec.NodeMemory.Value()
+	control := int64(max(spec.ControlPlanes, 1)) * controlPlaneMemory
+	if each <= 0 || int64(spec.Workers)*each+control <= m.Available {
+		return nil
+	}
+	fit := max(0, m.Available-control) / each
+	return fmt.Errorf("%d workers of %s of memory and %s for the control plane asked for: this host has %s available, which is enough for %d such workers; ask for fewer or smaller ones, or end what uses memory",
+		spec.Workers, spec.NodeMemory.String(), gibibytes(control), gibibytes(m.Available), fit)
+}
+
+func gibibytes(bytes int64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30)) }
+
+// leastDisk is the least room for a cluster's files: twice what three workers
+// with etcd and their images take after start.
+const leastDisk = 512 << 20
+
+// diskSize bounds what all nodes of a cluster write to their disks, which is
+// memory: half of what clusters may use now, so that the nodes' programs have
+// the other half. Without a size a tmpfs takes half of all there is, whatever
+// else needs it.
+func (m hostMemory) diskSize() int64 { return max(leastDisk, m.usable()/2) }
