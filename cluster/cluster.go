@@ -28,6 +28,10 @@ type Spec struct {
 	NodeCPU, NodeMemory resource.Quantity
 	// Images are on every node before its first pod.
 	Images []image.Image
+	// Registries are those that nodes may pull further images from, each as in an
+	// image's reference ("docker.io"), where they answer the host. Nodes have no
+	// other way out.
+	Registries []string
 	// Timers says which of Kubernetes' timers the cluster runs with; empty means
 	// [StockTimers].
 	Timers Timers

@@ -125,7 +125,7 @@ func (c *checker) cluster() {
 	if c.sound(at+".workers") && (cluster.Workers < 1 || cluster.Workers > MaxWorkers) {
 		c.report(at+".workers", fmt.Sprintf("a cluster has from 1 to %d workers", MaxWorkers))
 	}
-	if n := cluster.ControlPlanes; c.sound(at+".controlPlanes") && n != 1 && n != manyControlPlanes {
+	if n := cluster.ControlPlanes; c.d.has(at+".controlPlanes") && c.sound(at+".controlPlanes") && n != 1 && n != manyControlPlanes {
 		c.report(at+".controlPlanes", "a cluster has one control-plane node, or as many as etcd needs to survive the loss of one: 1 or 3")
 	}
 	if t := cluster.Timers; c.sound(at+".timers") && t != TimersStock && t != TimersFast {

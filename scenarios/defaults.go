@@ -19,9 +19,6 @@ func fillDefaults(s *Scenario, has func(path string) bool) {
 	if !has("spec.cluster.workers") {
 		spec.Cluster.Workers = 2
 	}
-	if !has("spec.cluster.controlPlanes") {
-		spec.Cluster.ControlPlanes = 1
-	}
 	if !has("spec.cluster.timers") {
 		spec.Cluster.Timers = TimersStock
 	}

@@ -59,10 +59,12 @@ type Spec struct {
 
 // Cluster says what cluster the scenario runs on.
 type Cluster struct {
-	Workers       int    `yaml:"workers"`       // 1 to 5, default 2
-	ControlPlanes int    `yaml:"controlPlanes"` // 1 or 3, default 1
-	Timers        string `yaml:"timers"`        // [TimersStock], the default, or [TimersFast]
+	Workers       int    `yaml:"workers"`                 // 1 to 5, default 2
+	ControlPlanes int    `yaml:"controlPlanes,omitempty"` // 1 or 3; zero means 1
+	Timers        string `yaml:"timers"`                  // [TimersStock], the default, or [TimersFast]
 	Node          Node   `yaml:"node"`
+	// Registries are those that nodes may pull further images from.
+	Registries []string `yaml:"registries,omitempty"`
 	// FeatureGates are set on every component that knows them.
 	FeatureGates map[string]bool `yaml:"featureGates,omitempty"`
 	// Flags are components' flags, by component and by flag without dashes.

@@ -38,6 +38,10 @@ type lab struct {
 	mapper  meta.ResettableRESTMapper
 	// kubeconfig is a file that kubectl reads.
 	kubeconfig string
+	// first are the nodes that the cluster was made with, idle those workers of
+	// them that no check acts on.
+	first []cluster.Node
+	idle  chan string
 }
 
 // up makes a cluster of the suite's node size that holds the suite's image.
@@ -60,7 +64,10 @@ func (s *suite) up(ctx context.Context, spec cluster.Spec) (*lab, error) {
 	}
 	s.Log(fmt.Sprintf("     %6.1fs  the cluster %s is up: %d control planes, %d workers",
 		time.Since(began).Seconds(), spec.Name, max(spec.ControlPlanes, 1), spec.Workers))
-	l := &lab{suite: s, Cluster: c, spec: spec, timers: timers}
+	l := &lab{suite: s, Cluster: c, spec: spec, timers: timers, first: c.Info().Nodes, idle: make(chan string, spec.Workers)}
+	for _, name := range l.workers() {
+		l.idle <- name
+	}
 	if err := l.connect(); err != nil {
 		return nil, errors.Join(err, l.down())
 	}
@@ -148,7 +155,7 @@ func orNone(err error) error {
 // workers are the names of the workers that the cluster was made with.
 func (l *lab) workers() []string {
 	var names []string
-	for _, n := range l.Info().Nodes {
+	for _, n := range l.first {
 		if !n.ControlPlane {
 			names = append(names, n.Name)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,10 +15,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/yaml"
-
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
@@ -34,7 +35,7 @@ type scope struct {
 // enter makes a check's namespace, and waits for the ServiceAccount without
 // which no pod can be made there.
 func (l *lab) enter(ctx context.Context, check string) (*scope, error) {
-	name := strings.NewReplacer("/", "-", " ", "-", ",", "", "'", "").Replace(check)
+	name := strings.NewReplacer("/", "-", " ", "-", ",", "", "'", "").Replace(strings.ToLower(check))
 	if len(name) > 50 {
 		name = name[:50]
 	}
@@ -68,18 +69,21 @@ func (s *scope) leave() error {
 		s.client.CoreV1().Namespaces().Delete(ctx, s.ns, metav1.DeleteOptions{}))...)
 }
 
-// apply applies manifests, server-side. PROBE in them stands for the suite's
-// image and NS for the namespace, which makes names unique that must be.
+// apply applies manifests, server-side. $PROBE in them stands for the suite's
+// image and $NS for the namespace, which makes names unique that must be.
 func (s *scope) apply(ctx context.Context, manifests string) error {
-	manifests = strings.NewReplacer("PROBE", probeRef, "NS", s.ns).Replace(manifests)
+	manifests = strings.NewReplacer("$PROBE", probeRef, "$NS", s.ns).Replace(manifests)
 	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(manifests), 4096)
 	for {
 		object := &unstructured.Unstructured{}
 		if err := decoder.Decode(&object.Object); err != nil {
-			if strings.Contains(err.Error(), "EOF") {
+			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return fmt.Errorf("reading a manifest: %w", err)
+		}
+		if len(object.Object) == 0 {
+			continue // nothing between two separators
 		}
 		if err := s.applyOne(ctx, object); err != nil {
 			return fmt.Errorf("applying %s %q: %w", object.GetKind(), object.GetName(), err)
@@ -117,7 +121,7 @@ func (s *scope) resource(version, kind string) (dynamic.ResourceInterface, error
 		return nil, err
 	}
 	client := s.dynamic.Resource(mapping.Resource)
-	if mapping.Scope.Name() == "root" {
+	if mapping.Scope.Name() == meta.RESTScopeNameRoot {
 		return client, nil
 	}
 	return client.Namespace(s.ns), nil

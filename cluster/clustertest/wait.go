@@ -36,8 +36,8 @@ func until(ctx context.Context, most time.Duration, what string, look func(conte
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("waiting for %s: %w", what, err)
 		}
-		if seen != "" {
-			last = seen
+		if seen != "" && ctx.Err() == nil {
+			last = seen // at the end it would only say that time was up
 		}
 		select {
 		case <-tick.C:

@@ -3,11 +3,16 @@
 package embedded
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/rest"
 )
 
 // corefile answers for the cluster's own names and, since a cluster has no
@@ -112,4 +117,30 @@ func dnsDeployment(meta metav1.ObjectMeta) *appsv1.Deployment {
 			},
 		},
 	}
+}
+
+// bindDNS gives the pod of CoreDNS its node before there is a scheduler. The pod
+// is then in the prepared state with its node, whose kubelet starts it at once.
+// A scheduler could only find that one node, and every cluster waits for DNS.
+func bindDNS(ctx context.Context, client *rest.RESTClient) error {
+	const pods = "/api/v1" + systemPath + "/pods"
+	b, err := client.Get().AbsPath(pods).Param("labelSelector", "k8s-app=kube-dns").Do(ctx).Raw()
+	if err != nil {
+		return fmt.Errorf("finding the pod of CoreDNS: %w", err)
+	}
+	var list corev1.PodList
+	if err := json.Unmarshal(b, &list); err != nil {
+		return fmt.Errorf("finding the pod of CoreDNS: %w", err)
+	}
+	for _, pod := range list.Items {
+		err := client.Post().AbsPath(pods, pod.Name, "binding").Body(&corev1.Binding{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Binding"},
+			ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace},
+			Target:     corev1.ObjectReference{Kind: "Node", Name: controlPlaneName},
+		}).Do(ctx).Error()
+		if err != nil {
+			return fmt.Errorf("giving the pod of CoreDNS its node: %w", err)
+		}
+	}
+	return nil
 }

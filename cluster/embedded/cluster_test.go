@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("SQUALL_TEST_AS") {
 	case "get":
 		os.Exit(getAs(os.Args[1:]))
+	case "hold":
+		os.Exit(holdAs(os.Args[1]))
+	case "place":
+		os.Exit(placeAs())
 	case "joiner":
 		os.Exit(joinAs(os.Args[1]))
 	case "owner":
@@ -126,19 +130,25 @@ func (c *testCluster) mustKubectl(t *testing.T, args ...string) string {
 
 // upCluster makes the shared cluster.
 func upCluster(t *testing.T) *testCluster {
+	return upWith(t, cluster.Spec{
+		Name: "test", Workers: 3,
+		NodeCPU: resource.MustParse("1"), NodeMemory: resource.MustParse("1536Mi"),
+	})
+}
+
+// upWith makes a cluster that has the image of the probe.
+func upWith(t *testing.T, spec cluster.Spec) *testCluster {
 	p := provider()
 	probe, err := image.Builder{Dir: filepath.Join(p.cache, "images")}.FromProgram(t.Context(), image.Program{
 		Name: "probe", Ref: "squall.local/probe:test", Source: os.DirFS("testdata/probe"),
 	})
 	require.NoError(t, err)
-	c, err := p.Create(t.Context(), cluster.Spec{
-		Name: "test", Workers: 3, Detached: true, Images: []image.Image{probe},
-		NodeCPU: resource.MustParse("1"), NodeMemory: resource.MustParse("1536Mi"),
-	}, func(s string) { t.Log(s) })
+	spec.Detached, spec.Images = true, append(spec.Images, probe)
+	c, err := p.Create(t.Context(), spec, func(s string) { t.Log(s) })
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		require.NoError(t, p.Remove(context.Background(), "test"))
-		assertNothingLeft(t, "test")
+		require.NoError(t, p.Remove(context.Background(), spec.Name))
+		assertNothingLeft(t, spec.Name)
 	})
 	tree, err := components.Builder{Dir: filepath.Join(p.cache, "components")}.Build(t.Context())
 	require.NoError(t, err)

@@ -62,6 +62,8 @@ type settings struct {
 	Gates   map[string]map[string]bool   // by component: those that it knows
 	Flags   map[string]map[string]string // by component
 	Without map[cluster.Part]bool
+	// Registries are those that nodes may pull from.
+	Registries []string
 }
 
 // nodeConfig describes one node.

@@ -64,6 +64,9 @@ const bringUpDeadline = 3 * time.Minute
 
 // Provider makes embedded clusters. The zero value is not usable; see [New].
 type Provider struct {
+	// Milestones, when not nil, is called as a cluster comes up.
+	Milestones func(Milestone)
+
 	cache string // cache folder: components, images, prepared state
 	run   string // RunDir
 }

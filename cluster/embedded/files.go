@@ -50,6 +50,7 @@ func (m *machine) writeFiles() error {
 		resolvConf: "nameserver " + bridgeAddress + "\n",
 		filepath.Join(cniConfigDir, "10-squall.conflist"): fmt.Sprintf(cniJSON, m.Node.podNetwork()),
 	}
+	maps.Copy(files, registryFiles(m.Settings.Registries))
 	for file, c := range m.PKI {
 		files[filepath.Join(pkiDir, file+".crt")] = string(c.Cert)
 		if len(c.Key) > 0 {
@@ -94,6 +95,8 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.snapshotter.v1.bt
   address = "` + containerdSocket + `"
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "` + pauseImage + `"
+[plugins."io.containerd.cri.v1.images".registry]
+  config_path = "` + registriesDir + `"
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = %t
 [plugins."io.containerd.cri.v1.runtime".cni]

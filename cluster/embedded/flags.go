@@ -15,6 +15,7 @@ import (
 
 	"squall/cluster"
 	"squall/cluster/components"
+	"squall/workloads/image/mirror"
 )
 
 // The components that take feature gates, and among them those that take flags:
@@ -32,9 +33,10 @@ func resolveSettings(ctx context.Context, tree components.Tree, spec cluster.Spe
 	timers, err := spec.Timers.Set()
 	s := settings{
 		Fast: spec.Timers == cluster.FastTimers, Timers: timers,
-		Flags: spec.Flags, Gates: map[string]map[string]bool{}, Without: map[cluster.Part]bool{},
+		Registries: spec.Registries, Flags: spec.Flags, Gates: map[string]map[string]bool{}, Without: map[cluster.Part]bool{},
 	}
-	errs := []error{err}
+	_, unknown := mirror.New(spec.Registries)
+	errs := []error{err, unknown}
 	for _, part := range spec.Without {
 		s.Without[part] = true
 		if !slices.Contains(cluster.Parts(), part) {

@@ -85,6 +85,10 @@ func tend(cfg config, events *eventWriter) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := startMirror(pid, cfg.Settings.Registries); err != nil {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		return errors.Join(err, waitChild(pid))
+	}
 	s.Supervisor = pid
 	if err = s.write(cfg.Folder); err != nil {
 		_ = syscall.Kill(pid, syscall.SIGKILL)

@@ -183,7 +183,11 @@ func (p *Provider) awaitReady(ctx context.Context, cfg config, j *janitorLink, p
 				return nil, err
 			}
 			if e.What != whatExited {
-				progress(strings.TrimSpace(fmt.Sprintf("%.1fs %s: %s", time.Since(began).Seconds(), e.Node, e.What)))
+				reached := Milestone{After: time.Since(began), Node: e.Node, What: string(e.What)}
+				progress(reached.String())
+				if p.Milestones != nil {
+					p.Milestones(reached)
+				}
 			}
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%w; %s", context.Cause(ctx), b.describe())

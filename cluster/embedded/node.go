@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -194,13 +195,15 @@ func waitListening(ctx context.Context, network, address string) error {
 func mountImages(ctx context.Context, store string) error {
 	const root = "/var/lib/containerd"
 	const snapshots = "io.containerd.snapshotter.v1.overlayfs/snapshots"
+	const content = "io.containerd.content.v1.content/blobs/"
 	if err := waitFolder(ctx, store); err != nil {
 		return err
 	}
 	from := filepath.Join(store, storeRoot)
 	if _, err := os.Stat(filepath.Join(root, "io.containerd.metadata.v1.bolt")); os.IsNotExist(err) {
 		if err := copyTree(from, root, func(rel string, size int64) bool {
-			return rel == snapshots || size > largestBlob
+			// With many images containerd's database is larger than that, too.
+			return rel == snapshots || size > largestBlob && strings.HasPrefix(rel, content)
 		}); err != nil {
 			return fmt.Errorf("copying the images' metadata: %w", err)
 		}

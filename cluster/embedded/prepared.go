@@ -28,7 +28,7 @@ const (
 	preparedSnapshot = "snapshot.db" // in the folder: the same as a snapshot, for several
 	preparedPKI      = "pki.json"    // in the folder: the keys
 	// preparedEdition changes when what the first start writes changes.
-	preparedEdition = "4"
+	preparedEdition = "5"
 	savedSuffix     = ".saving"
 )
 
@@ -109,6 +109,9 @@ func (m *machine) snapshot(ctx context.Context, client *rest.RESTClient) error {
 		if err := waitExists(ctx, client, collection, name); err != nil {
 			return err
 		}
+	}
+	if err := bindDNS(ctx, client); err != nil {
+		return err
 	}
 	const file = "/var/lib/etcd/first.db"
 	if err := m.etcdctl("snapshot", "save", file); err != nil {

@@ -38,8 +38,8 @@ func trials() []trial {
 		{"virtual links (veth)", "", module("veth"), tryVeth},
 		{"bridges", "", module("bridge"), tryBridge},
 		{"nf_tables with connection tracking and NAT", "", module("nf_tables nf_conntrack nft_ct nft_nat nft_masq"), tryNAT},
-		{"NFQUEUE", "faults on packets: loss, delay, corruption", module("nfnetlink_queue nft_queue"), tryQueue},
-		{"netem queueing", "delay and loss on whole links", module("sch_netem"), tryNetem},
+		{"NFQUEUE", "faults on packets: loss, delay, corruption", module("nfnetlink_queue xt_NFQUEUE nft_compat"), tryQueue},
+		{"netem queueing", "delay and loss by the kernel; without it NFQUEUE does it", module("sch_netem"), tryNetem},
 		{"tbf queueing", "limits of bandwidth", module("sch_tbf"), tryTbf},
 		{"TUN devices", "pods with VPNs", module("tun") + "; mkdir -p /dev/net && mknod /dev/net/tun c 10 200", tryTun},
 	}
@@ -181,10 +181,10 @@ func tryNAT() error {
 }`)
 }
 
+// tryQueue asks for the target that packets take to a program. nft's own queue
+// statement is left out of some kernels that have the target.
 func tryQueue() error {
-	if err := tryRules(`table inet squall-queue {
- chain in { type filter hook input priority 0; queue num 7 bypass; }
-}`); err != nil {
+	if err := run("iptables", "-I", "INPUT", "-j", "NFQUEUE", "--queue-num", "7", "--queue-bypass"); err != nil {
 		return err
 	}
 	if _, err := os.Stat("/proc/self/net/netfilter/nfnetlink_queue"); err != nil {
@@ -199,9 +199,15 @@ func tryRules(rules string) error {
 	if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
 		return err
 	}
-	if out, err := exec.Command("nft", "-f", file).CombinedOutput(); err != nil {
+	return run("nft", "-f", file)
+}
+
+// run runs one of the host's programs; the error has the first line that it
+// wrote.
+func run(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
 		first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-		return fmt.Errorf("nft: %w %s", err, first)
+		return fmt.Errorf("%s: %w %s", name, err, first)
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func TestBadSpecsAreRefusedWithEveryReason(t *testing.T) {
 	}, nil)
 	require.Error(t, err)
 	assert.ErrorContains(t, err, `"Not_A_Name"`)
-	assert.ErrorContains(t, err, "1 to 3")
+	assert.ErrorContains(t, err, "1 to 5")
 	assert.ErrorContains(t, err, "negative")
 	_, err = New(t.TempDir()).Create(t.Context(), cluster.Spec{Name: "big", Workers: 1, NodeCPU: resource.MustParse("1000")}, nil)
 	assert.ErrorContains(t, err, "nodes of 1k processors")

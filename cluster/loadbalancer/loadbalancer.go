@@ -40,13 +40,12 @@ const (
 	LeaseName = "squall-loadbalancer"
 )
 
-// The first two are Kubernetes' own (k8s.io/component-base/config/v1alpha1,
-// defaults.go). The third is 2 s there; an address may wait as long as that,
-// and the Lease is written less often.
+// These are what Kubernetes' own components have
+// (k8s.io/component-base/config/v1alpha1/defaults.go).
 const (
 	leaseLasts = 15 * time.Second
 	leaseRenew = 10 * time.Second
-	leaseRetry = 5 * time.Second
+	leaseRetry = 2 * time.Second
 )
 
 // Options are what Run needs.

@@ -173,7 +173,7 @@ func (b *builder) isolate(a netip.Addr) {
 			continue
 		}
 		id := fmt.Sprintf("%s-pods-%s", d.name, hash(policies...))
-		c := chain{comment: fmt.Sprintf("pods that %d policies select", len(policies))}
+		c := chain{comment: fmt.Sprintf("policies: %d", len(policies))}
 		for _, p := range policies {
 			c.rules = append(c.rules, "jump "+p)
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +117,30 @@ func TestRulesStayWithoutTheController(t *testing.T) {
 	assert.True(t, denied(), "the policy was deleted while nobody looked")
 	h.nodes[0].start(t, o)
 	require.Eventually(t, func() bool { return !denied() }, soon, glance)
+}
+
+// TestRightsSuffice compares what a controller asked of the API server with the
+// rights that it says it needs.
+func TestRightsSuffice(t *testing.T) {
+	h := newInhabited(t)
+	client, log := h.client(), &written{}
+	stop := h.nodes[0].start(t, Options{Client: client, Node: nodes()[0], Log: log.logger()})
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "network policy rules changed") }, soon, glance)
+	stop()
+	var granted, used []string
+	for _, r := range Rules() {
+		for _, resource := range r.Resources {
+			for _, verb := range r.Verbs {
+				granted = append(granted, verb+" "+r.APIGroups[0]+"/"+resource)
+			}
+		}
+	}
+	for _, a := range client.Actions() {
+		used = append(used, a.GetVerb()+" "+a.GetResource().Group+"/"+a.GetResource().Resource)
+	}
+	slices.Sort(granted)
+	slices.Sort(used)
+	assert.Equal(t, granted, slices.Compact(used))
 }
 
 // TestRepair removes the table, and a chain of it, under the controller.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/knftables"
 	"sigs.k8s.io/yaml"
 )
@@ -55,4 +56,12 @@ func TestGolden(t *testing.T) {
 			assert.Equal(t, string(want), got)
 		})
 	}
+}
+
+// policyObject is a policy with a spec in YAML.
+func policyObject(t *testing.T, namespace, name, spec string) *networkingv1.NetworkPolicy {
+	t.Helper()
+	p := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	require.NoError(t, yaml.UnmarshalStrict([]byte(spec), &p.Spec))
+	return p
 }

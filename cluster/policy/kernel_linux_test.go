@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 )
 
 // inhabited is a lab with pods: a and b on the first node, c on the second, all
@@ -61,13 +60,6 @@ func podObject(namespace, name string, node int, p *podNet) *corev1.Pod {
 		{Name: "http", ContainerPort: 80, Protocol: corev1.ProtocolTCP}, {Name: "echo", ContainerPort: 8080, Protocol: corev1.ProtocolUDP}}}}
 	o.Status.Phase, o.Status.PodIP = corev1.PodRunning, p.address.String()
 	return o
-}
-
-func policyObject(t *testing.T, namespace, name, spec string) *networkingv1.NetworkPolicy {
-	t.Helper()
-	p := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	require.NoError(t, yaml.UnmarshalStrict([]byte(spec), &p.Spec))
-	return p
 }
 
 // enforcement is a row of the table of TestKernelEnforces: policies of the

@@ -121,12 +121,12 @@ func TestChangesLeadToTheSameTable(t *testing.T) {
 
 // dump writes a table down; elements of sets have no order.
 func dump(k *kernel) string {
-	lines := strings.Split(k.nft.(*knftables.Fake).Dump(), "\n")
+	lines := strings.Split(strings.TrimSpace(k.nft.(*knftables.Fake).Dump()), "\n")
 	elements := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "add element") })
 	if elements >= 0 {
 		slices.Sort(lines[elements:]) // they come last
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(lines, "\n") + "\n"
 }
 
 // FuzzPolicy builds rules from policies that no API server would let through.

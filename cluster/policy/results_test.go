@@ -5,12 +5,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -63,4 +65,26 @@ func TestTheNodeKnowsItsPodsBest(t *testing.T) {
 		got = append(got, fmt.Sprint(p.addresses))
 	}
 	assert.Equal(t, []string{"[10.244.1.3]", "[10.244.1.2]", "[10.244.1.4]", "[10.244.2.2]"}, got)
+}
+
+// TestUnknownNamespaces: a pod may be seen before its namespace, whose labels
+// are then not empty but unknown.
+func TestUnknownNamespaces(t *testing.T) {
+	p := policyObject(t, "ns", "blue", `{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchExpressions: [{key: team, operator: NotIn, values: [red]}]}}]}]}`)
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "a"}}
+	pod.Spec.NodeName, pod.Status.PodIP = "worker-1", "10.244.1.2"
+	in := state{node: "worker-1", policies: []*networkingv1.NetworkPolicy{p}, pods: []*corev1.Pod{pod}}
+	knock := packet{netip.MustParseAddr("10.244.1.2"), netip.MustParseAddr("10.244.1.2"), "tcp", 80, false}
+	peers := func() (all []string) {
+		for name, s := range build(in).sets {
+			if strings.HasPrefix(name, "pods-") {
+				all = append(all, sortedKeys(s.elements)...)
+			}
+		}
+		return all
+	}
+	assert.Empty(t, peers())
+	assert.True(t, passes(build(in), "forward", knock), "a pod reaches itself all the same")
+	in.namespaces = []*corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "ns"}}}
+	assert.Equal(t, []string{"10.244.1.2"}, peers())
 }

@@ -72,6 +72,15 @@ func (d *paperDisks) Usage(context.Context) (volumes.Usage, error) {
 	return volumes.Usage{Names: slices.Sorted(maps.Keys(d.sizes)), Free: d.free()}, nil
 }
 
+// stick makes Remove fail, or not when err is nil, and returns how often it was
+// called.
+func (d *paperDisks) stick(err error) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stuck = err
+	return d.removals
+}
+
 // size is a disk's size; zero when it is not there.
 func (d *paperDisks) size(name string) int64 {
 	d.mu.Lock()

@@ -62,14 +62,13 @@ func TestDiskThatCannotBeRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, newPaperDisks(10*page), newClaim("data"))
 		b.start()
-		b.disks.stuck = errors.New("device is busy")
+		b.disks.stick(errors.New("device is busy"))
 		b.release("data")
 		b.rest(time.Hour)
 		require.Len(t, b.volumes(), 1)
 		assert.Contains(t, b.events("pvc-uid-data")[0], "VolumeFailedDelete: device is busy")
-		assert.InDelta(t, 60, b.disks.removals, 20, "it is tried again about once a minute")
+		assert.InDelta(t, 60, b.disks.stick(nil), 20, "it was tried again about once a minute")
 
-		b.disks.stuck = nil
 		b.rest(2 * time.Minute)
 		assert.Empty(t, b.volumes())
 		assert.Empty(t, b.disks.sizes)

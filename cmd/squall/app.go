@@ -61,6 +61,7 @@ Run and judge:
 Clusters:
   cluster     up, down, list, kubeconfig: clusters to try things on
   kubectl     run kubectl against such a cluster
+  conformance run Kubernetes' own conformance tests against a cluster
   bench       measure clusters and load on this host
 
 This host:
@@ -98,8 +99,8 @@ func (c *cli) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		c.run(), c.validate(), c.plan(), c.judge(), c.reportVerb(),
-		c.cluster(), c.kubectl(), c.bench(),
-		c.conformance(), c.doctor(), c.build(), c.clean(), c.version(), c.completion(), c.traffic(),
+		c.cluster(), c.kubectl(), c.conformance(), c.bench(),
+		c.doctor(), c.build(), c.clean(), c.version(), c.completion(), c.traffic(),
 	)
 	root.SetHelpCommand(helpVerb(root))
 	return root

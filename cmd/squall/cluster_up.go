@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"squall/cluster"
 	"squall/cluster/embedded"
+	"squall/workloads/image"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -29,6 +32,11 @@ Flags:
   --node-cpu CPU       processors each worker has, whole ones; default 2
   --node-memory SIZE   memory each worker has, such as 2Gi; default 2Gi
   --timers SET         stock, which are Kubernetes' own and the default, or fast
+  --registry HOST      a container registry, such as docker.io, that nodes may pull
+                       from; they reach no other; may be repeated
+  --image FILE|REF     an image that every node has from the start: an archive or
+                       folder (OCI or docker save), or what a registry has under
+                       this name; may be repeated
   --feature-gate GATE=true|false
                        set on every component that knows it; may be repeated
   --flag COMPONENT.FLAG=VALUE
@@ -51,6 +59,7 @@ type clusterAsked struct {
 	name, on, cpu, memory, timers string
 	workers, controlPlanes        int
 	gates, flags, without         []string
+	registries, images            []string
 }
 
 func (c *cli) clusterUp() *cobra.Command {
@@ -68,6 +77,8 @@ func (c *cli) clusterUp() *cobra.Command {
 	cmd.Flags().IntVar(&asked.workers, "workers", 2, "worker nodes")
 	cmd.Flags().IntVar(&asked.controlPlanes, "control-planes", 1, "control-plane nodes")
 	cmd.Flags().StringVar(&asked.timers, "timers", string(cluster.StockTimers), "stock or fast")
+	cmd.Flags().StringArrayVar(&asked.registries, "registry", nil, "a registry that nodes may pull from")
+	cmd.Flags().StringArrayVar(&asked.images, "image", nil, "an image for every node")
 	cmd.Flags().StringArrayVar(&asked.gates, "feature-gate", nil, "GATE=true or GATE=false")
 	cmd.Flags().StringArrayVar(&asked.flags, "flag", nil, "COMPONENT.FLAG=VALUE")
 	cmd.Flags().StringArrayVar(&asked.without, "without", nil, "a part to leave out")
@@ -81,7 +92,7 @@ func (c *cli) clusterUp() *cobra.Command {
 func (a clusterAsked) spec() (cluster.Spec, error) {
 	spec := cluster.Spec{
 		Name: a.name, Workers: a.workers, ControlPlanes: a.controlPlanes, Detached: true, Timers: cluster.Timers(a.timers),
-		FeatureGates: map[string]bool{}, Flags: map[string]map[string]string{},
+		Registries: a.registries, FeatureGates: map[string]bool{}, Flags: map[string]map[string]string{},
 	}
 	errs := []error{cluster.CheckName(a.name), checkProvider(a.on)}
 	if a.workers < 1 || a.workers > embedded.MaxWorkers {
@@ -102,6 +113,24 @@ func (a clusterAsked) spec() (cluster.Spec, error) {
 		return spec, misuse(err, `"squall cluster up --help" shows the flags`)
 	}
 	return spec, nil
+}
+
+// fetchImages finds the images that were asked for: those that are files or
+// folders there, the others at their registries.
+func (a clusterAsked) fetchImages(ctx context.Context, b image.Builder) ([]image.Image, error) {
+	var images []image.Image
+	var errs []error
+	for _, text := range a.images {
+		var img image.Image
+		var err error
+		if _, missing := os.Stat(text); missing == nil {
+			img, err = b.FromArchive(ctx, image.Archive{Path: text})
+		} else {
+			img, err = b.FromRegistry(ctx, text)
+		}
+		images, errs = append(images, img), append(errs, err)
+	}
+	return images, errors.Join(errs...)
 }
 
 // readChoices reads the choices that may be repeated.
@@ -144,9 +173,13 @@ func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {
 	if err := c.checkHost(); err != nil {
 		return err
 	}
-	p, _, err := c.provider()
+	p, cache, err := c.provider()
 	if err != nil {
 		return err
+	}
+	_, builder := builders(cache, c.say)
+	if spec.Images, err = asked.fetchImages(cmd.Context(), builder); err != nil {
+		return misuse(err)
 	}
 	began := time.Now()
 	up, err := p.Create(cmd.Context(), spec, c.say)

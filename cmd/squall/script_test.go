@@ -8,11 +8,17 @@ import (
 	"strconv"
 	"testing"
 
+	"squall/cluster/embedded"
+
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets scripts start this test program as squall.
+// TestMain lets scripts start this test program as squall, and squall start it
+// as a part of a cluster.
 func TestMain(m *testing.M) {
+	if code, handled := embedded.Main(os.Args); handled {
+		os.Exit(code)
+	}
 	testscript.Main(m, map[string]func(){"squall": main})
 }
 

@@ -126,6 +126,7 @@ func clusterSpec(asked scenarios.Cluster, images []image.Image, keep bool) clust
 		NodeCPU:       asked.Node.CPU,
 		NodeMemory:    asked.Node.Memory,
 		Images:        images,
+		Registries:    asked.Registries,
 		Timers:        cluster.Timers(asked.Timers),
 		FeatureGates:  asked.FeatureGates,
 		Flags:         flags,

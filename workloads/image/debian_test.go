@@ -157,11 +157,28 @@ func TestDebianLock(t *testing.T) {
 	assert.Contains(t, file.Config.Labels[image.PackagesLabel], lock.Packages[0].String()+" sha256:"+lock.Packages[0].SHA256)
 	assert.Equal(t, "0:0", file.Config.User)
 
+	digests, path := []string{two.Digest}, os.Getenv("PATH")
 	t.Setenv("PATH", "/nowhere") // neither apt nor dpkg-deb is needed
 	again, err := b.FromDebian(t.Context(), d)
 	require.NoError(t, err)
 	assert.Equal(t, two, again)
 	assert.Len(t, *said, 3, "%q", *said)
+	t.Setenv("PATH", path)
+	for _, change := range []func(*image.Debian){
+		func(d *image.Debian) { d.Files = []image.File{{Path: "/etc/x", Content: []byte("1")}} },
+		func(d *image.Debian) { d.Files = []image.File{{Path: "/etc/x", Content: []byte("2")}} },
+		func(d *image.Debian) { d.Files = []image.File{{Path: "/etc/x", Content: []byte("2"), Owner: "7"}} },
+		func(d *image.Debian) { d.Files = []image.File{{Path: "/etc/x", Source: "testdata/own"}} },
+		func(d *image.Debian) { d.Links = map[string]string{"/bin/sh": "busybox"} },
+		func(d *image.Debian) { d.WorkDir = "/tmp" },
+	} {
+		changed := d
+		change(&changed)
+		other, err := b.FromDebian(t.Context(), changed)
+		require.NoError(t, err)
+		assert.NotContains(t, digests, other.Digest)
+		digests = append(digests, other.Digest)
+	}
 }
 
 func TestDebianRefusals(t *testing.T) {
@@ -173,6 +190,9 @@ func TestDebianRefusals(t *testing.T) {
 	err := from("ngnix")
 	require.ErrorIs(t, err, apt.ErrNoPackage)
 	assert.ErrorContains(t, err, "did you mean nginx?")
+	err = from("busybo.")
+	require.ErrorIs(t, err, apt.ErrNoPackage, "a name is no regular expression")
+	assert.ErrorContains(t, err, "did you mean busybox?")
 	err = from("nginx=0.1-1")
 	require.ErrorIs(t, err, apt.ErrNoVersion)
 	assert.ErrorContains(t, err, "it has 1.22")
@@ -204,8 +224,9 @@ func TestDebianHosts(t *testing.T) {
 		t.Setenv("APT_CONFIG", filepath.Join(dir, "apt.conf"))
 	}
 	sources("deb http://127.0.0.1:1/debian bookworm main\n")
-	require.ErrorIs(t, from(), apt.ErrUnreachable)
-	assert.ErrorContains(t, from(), "127.0.0.1:1")
+	err := from()
+	require.ErrorIs(t, err, apt.ErrUnreachable)
+	assert.ErrorContains(t, err, "127.0.0.1:1")
 	sources("deb http://127.0.0.1:1/ubuntu jammy main\n# deb http://127.0.0.1:1/debian bookworm main\n")
 	require.ErrorIs(t, from(), apt.ErrNoSource)
 	assert.ErrorContains(t, from(), "jammy")

@@ -71,6 +71,30 @@ func LeftOut() map[string]string {
 	return map[string]string{}
 }
 
+// slowPrefixes are how the names of tests begin that take minutes whatever the
+// machine: they wait for a period of Kubernetes' own. They are started first.
+func slowPrefixes() []string {
+	return []string{
+		// The API server compacts etcd every five minutes.
+		"[sig-api-machinery] Servers with support for API chunking should support continue listing",
+		// CronJobs run once a minute, at the least.
+		"[sig-apps] CronJob should ",
+		// Probes are watched for four minutes.
+		"[sig-node] Probing container should *not* be restarted",
+		"[sig-node] Probing container should have monotonically increasing",
+		"[sig-node] Variable Expansion should verify that a failing subpath expansion",
+		"[sig-node] Variable Expansion should fail substituting values in a volume subpath",
+		"[sig-apps] StatefulSet ",
+		// A kubelet notices changed ConfigMaps and Secrets within a minute and a half.
+		"[sig-storage] ConfigMap optional updates", "[sig-storage] Secrets optional updates", "[sig-storage] Projected secret optional",
+	}
+}
+
+// slow tells whether the test takes minutes.
+func (t Test) slow() bool {
+	return slices.ContainsFunc(slowPrefixes(), func(prefix string) bool { return strings.HasPrefix(t.Name, prefix) })
+}
+
 // listTimeout bounds the listing of the tests, which takes a second.
 const listTimeout = time.Minute
 

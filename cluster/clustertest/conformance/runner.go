@@ -34,11 +34,14 @@ const largestBatch = 8
 // so far is also returned with an error, which means that the tests could not be
 // run; tests that fail are no error.
 func (r Runner) Run(ctx context.Context, tests []Test) ([]Result, error) {
-	var shared, serial []int
+	var slow, shared, serial []int
 	for i, t := range tests {
-		if t.Serial() {
+		switch {
+		case t.Serial():
 			serial = append(serial, i)
-		} else {
+		case t.slow():
+			slow = append(slow, i)
+		default:
 			shared = append(shared, i)
 		}
 	}
@@ -46,7 +49,7 @@ func (r Runner) Run(ctx context.Context, tests []Test) ([]Result, error) {
 	for i, t := range tests {
 		j.results[i] = Result{Name: t.Name, Area: t.Area, State: Unfinished, Message: "not started"}
 	}
-	err := j.all(ctx, shared, max(r.Parallel, 1))
+	err := j.all(ctx, append(slow, shared...), max(r.Parallel, 1))
 	if err == nil {
 		err = j.all(ctx, serial, 1)
 	}
@@ -82,15 +85,21 @@ func (j *job) all(ctx context.Context, numbers []int, workers int) error {
 		})
 	}
 	wg.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // once, not once a worker
+	}
 	return errors.Join(errs...)
 }
 
-// take takes the next batch off the queue. Batches get smaller towards the end,
-// so that all workers end at about the same time.
+// take takes the next batch off the queue. Slow tests are alone, and batches get
+// smaller towards the end, so that all workers end at about the same time.
 func (j *job) take(workers int) ([]int, string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	n := min(largestBatch, max(1, len(j.queue)/(2*workers)), len(j.queue))
+	if n > 0 && j.tests[j.queue[0]].slow() {
+		n = 1
+	}
 	batch := j.queue[:n]
 	j.queue = j.queue[n:]
 	j.batches++

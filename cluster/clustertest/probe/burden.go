@@ -35,7 +35,7 @@ func burn(args []string) error {
 			_ = i * i
 		}
 	}
-	fmt.Printf("%.2f\n", (processorTime() - used).Seconds()/time.Since(began).Seconds())
+	fmt.Printf("%.2f\n", (processorTime()-used).Seconds()/time.Since(began).Seconds())
 	return nil
 }
 

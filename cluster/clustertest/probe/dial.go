@@ -71,8 +71,11 @@ func exchange(c net.Conn, text string) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
+// lateAfter is from when on an answer is worth a word.
+const lateAfter = 2 * time.Second
+
 // hold uses a connection twice a second. It says "open" at the first answer,
-// "alive" once the time is up and every answer came, "broken" when the peer or
+// "late" after one that took long, "alive" once the time is up and every answer came, "broken" when the peer or
 // the kernel ended the connection, and "silent" when an answer stays away while
 // the connection stands, for as long as it was told to hold it.
 func hold(args []string) error {
@@ -90,6 +93,7 @@ func hold(args []string) error {
 		return err
 	}
 	for first := true; time.Now().Before(end.Add(-time.Second)); first = false {
+		began := time.Now()
 		_, err := exchange(c, "hold")
 		var late net.Error
 		if errors.As(err, &late) && late.Timeout() {
@@ -102,6 +106,9 @@ func hold(args []string) error {
 		}
 		if first {
 			fmt.Println("open")
+		}
+		if took := time.Since(began); took > lateAfter {
+			fmt.Println("late", took.Round(time.Millisecond))
 		}
 		time.Sleep(500 * time.Millisecond)
 	}

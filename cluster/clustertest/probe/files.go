@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -76,4 +77,19 @@ func once(args []string) error {
 	}
 	os.Exit(code)
 	return nil
+}
+
+// processes prints the command line of every process that can be seen.
+func processes([]string) error {
+	entries, err := os.ReadDir("/proc")
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		line, err := os.ReadFile("/proc/" + e.Name() + "/cmdline")
+		if err == nil && len(line) > 0 {
+			fmt.Println(strings.ReplaceAll(strings.TrimRight(string(line), "\x00"), "\x00", " "))
+		}
+	}
+	return err
 }

@@ -30,14 +30,15 @@ probe alloc MIB                 take memory and keep it
 probe burn LENGTH               use one processor and print how much of it was had
 probe sleep [LENGTH]            wait; SIGTERM ends it
 probe term LENGTH [FILE]        on SIGTERM go on for so long, then end
-probe echo                      print each line of the input`
+probe echo                      print each line of the input
+probe processes                 print every command line`
 
 // commands are the program's parts by name; each gets the arguments after it.
 func commands() map[string]func([]string) error {
 	return map[string]func([]string) error{
 		"serve": serve, "get": get, "dial": dial, "hold": hold, "resolve": resolve,
 		"env": env, "read": read, "write": write, "fill": fill, "list": list, "test": test,
-		"say": say, "once": once, "alloc": alloc, "burn": burn, "sleep": sleep, "term": term, "echo": echo,
+		"say": say, "once": once, "alloc": alloc, "burn": burn, "sleep": sleep, "term": term, "echo": echo, "processes": processes,
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -64,7 +65,9 @@ func output(ctx context.Context, config, dir string, argv ...string) (string, er
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "LANGUAGE=")
 	if config != "" {
-		cmd.Env = append(cmd.Env, "APT_CONFIG="+config)
+		// What apt leaves in its folder for temporary files when it is killed goes
+		// with the session.
+		cmd.Env = append(cmd.Env, "APT_CONFIG="+config, "TMPDIR="+filepath.Dir(config))
 	}
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.SysProcAttr = ownGroup()

@@ -28,6 +28,9 @@ func scriptsOnly() []string {
 // Resolve finds the packages that are wanted and all that they depend on, as
 // apt chooses for a machine on which nothing is installed; sorted by name.
 func (s *Session) Resolve(ctx context.Context, w Wanted) ([]Package, error) {
+	if err := s.literal(ctx, w.Packages); err != nil {
+		return nil, err
+	}
 	text, err := s.run(ctx, "", append([]string{"apt-get", "install", "--simulate", "--yes"}, w.Packages...)...)
 	if err != nil {
 		return nil, fmt.Errorf("resolve %s: %w", strings.Join(w.Packages, ", "), s.explain(ctx, err))
@@ -57,6 +60,25 @@ func (s *Session) Resolve(ctx context.Context, w Wanted) ([]Package, error) {
 		packages = append(packages, Package{Name: name, Version: st["version"], SHA256: st["sha256"], Size: size})
 	}
 	return packages, nil
+}
+
+// literal refuses names of no package that apt would read as more than a name:
+// as a regular expression, or as the order to remove something.
+func (s *Session) literal(ctx context.Context, packages []string) error {
+	for _, p := range packages {
+		name, _, _ := strings.Cut(p, "=")
+		if !strings.ContainsAny(name, ".+") && !strings.HasSuffix(name, "-") {
+			continue
+		}
+		text, err := s.run(ctx, "", "apt-cache", "pkgnames", name)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(strings.Fields(text), name) {
+			return fmt.Errorf("%w as %q in %s%s", ErrNoPackage, name, s.suite, s.similar(ctx, name))
+		}
+	}
+	return nil
 }
 
 // describe reads what the lists say of packages, each "name=version".
