@@ -17,9 +17,10 @@ ifneq ($(shell id -u),0)
 SUDO = sudo env "PATH=$(PATH)" "XDG_CACHE_HOME=$(CACHE_HOME)" "SQUALL_PROGRAM=$(SQUALL_PROGRAM)"
 endif
 
-# Tests in these packages make clusters. They run one package after the other,
+# Tests in these packages make clusters, or need root otherwise. They run one package after the other,
 # since two clusters at once would take each other's processor time.
-CLUSTER_TESTS := ./cluster/embedded ./scenarios/run ./scenarios/suite ./cmd/squall/e2e
+CLUSTER_TESTS := ./workloads/image ./cluster/policy ./cluster/volumes ./cluster/loadbalancer ./cluster/embedded \
+	./scenarios/run ./scenarios/suite ./cmd/squall/e2e
 
 .PHONY: build components lint unit cross cluster-tests test test-scenario bench clean
 

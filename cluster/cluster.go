@@ -42,6 +42,11 @@ type Spec struct {
 	Flags map[string]map[string]string
 	// Without names parts that the cluster does without.
 	Without []Part
+	// Early, when not nil, is called with an administrator's kubeconfig as soon as
+	// every node takes pods, while the cluster's own parts may still be starting:
+	// what is deployed then comes up beside them. Its error ends the making of
+	// the cluster.
+	Early func(ctx context.Context, kubeconfig []byte) error
 	// Detached lets the cluster outlive the process that made it. Without it
 	// the cluster ends when that process does, however that ends.
 	Detached bool

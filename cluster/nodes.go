@@ -10,7 +10,9 @@ import (
 type NodeAction string
 
 // What can be done to a node. Each is idempotent: what is done to a node that
-// is in that state already succeeds and does nothing.
+// is in that state already succeeds and does nothing. A node that is off has
+// nothing to pause, resume, cut off or reconnect, and one that is paused cannot
+// stop in order: asked for, that fails. A node starts with its link up.
 const (
 	// PowerOff is silent: the node's link drops first, then everything on it
 	// dies at once; no FIN or RST leaves it. Its disks are kept.

@@ -80,17 +80,28 @@ func followNodes(ctx context.Context, client kubernetes.Interface, note func(*co
 	}
 }
 
-// notReady says why a node is not Ready; empty when it is.
+// notReady says why a node does not take pods; empty when it does.
 func notReady(n *corev1.Node) string {
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
 			if c.Status == corev1.ConditionTrue {
-				return ""
+				return stillTainted(n)
 			}
 			return fmt.Sprintf("%s: %s", c.Reason, c.Message)
 		}
 	}
 	return "no Ready condition"
+}
+
+// stillTainted says that a node that is Ready has not been rid of the taint that
+// it was registered with; a pod that meets it is not tried again for a second.
+func stillTainted(n *corev1.Node) string {
+	for _, t := range n.Spec.Taints {
+		if t.Key == corev1.TaintNodeNotReady {
+			return "has the taint " + t.Key
+		}
+	}
+	return ""
 }
 
 func describeNodes(waiting map[string]string) string {

@@ -166,9 +166,8 @@ apiVersion: v1
 kind: Pod
 metadata: {name: dies}
 spec:
-  restartPolicy: OnFailure
   volumes: [{name: d, emptyDir: {}}]
-  containers: [{name: c, image: $PROBE, args: [once, /d/file, "3"], volumeMounts: [{name: d, mountPath: /d}]}]
+  containers: [{name: c, image: $PROBE, args: [once, /d/file, "3", stay], volumeMounts: [{name: d, mountPath: /d}]}]
 ---
 apiVersion: v1
 kind: Pod

@@ -113,7 +113,7 @@ func eviction(ctx context.Context, s *scope) error {
 		return err
 	}
 	evict := func(p corev1.Pod) error {
-		return s.client.PolicyV1().Evictions(s.ns).Evict(ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: p.Name}})
+		return s.client.PolicyV1().Evictions(s.ns).Evict(ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: s.ns}})
 	}
 	if err := s.budget(ctx, 0); err != nil {
 		return err

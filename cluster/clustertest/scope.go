@@ -127,10 +127,10 @@ func (s *scope) resource(version, kind string) (dynamic.ResourceInterface, error
 	return client.Namespace(s.ns), nil
 }
 
-// exec runs the suite's program in a pod's first container and returns what it
+// exec runs the suite's program in a pod's container "c" and returns what it
 // prints.
 func (s *scope) exec(ctx context.Context, pod string, args ...string) (string, error) {
-	return s.execIn(ctx, pod, "", args...)
+	return s.execIn(ctx, pod, "c", args...)
 }
 
 func (s *scope) execIn(ctx context.Context, pod, container string, args ...string) (string, error) {

@@ -19,7 +19,7 @@ import (
 // Abilities says what this host can do beyond what every cluster needs, and what
 // for, as far as reading tells; [Probe] tries the rest.
 func Abilities(ctx context.Context) []Fact {
-	facts := []Fact{versionFact(), sysResourceFact(), timeFact()}
+	facts := []Fact{versionFact(), sysResourceFact(), timeFact(), loopFact()}
 	facts = append(facts, limitFacts()...)
 	return append(append(facts, sizeFacts()...), dockerFact(ctx))
 }
@@ -82,6 +82,15 @@ func timeFact() Fact {
 	return Fact{
 		What: "time namespaces", For: "faults on clocks: only what was up for how long, never the time of day", OK: err == nil,
 		Way: "cannot be fixed here: the kernel was built without CONFIG_TIME_NS, boot another",
+	}
+}
+
+// loopFact says whether volumes can have a size of their own.
+func loopFact() Fact {
+	_, err := os.Stat("/dev/loop-control")
+	return Fact{
+		What: "loop devices and ext4", For: "volumes, each as large as its claim says", OK: err == nil && kernelHas("ext4"),
+		Way: "modprobe -a loop ext4" + noModule,
 	}
 }
 

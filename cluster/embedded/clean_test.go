@@ -48,6 +48,7 @@ func TestCleanRemovesHalfMadeFiles(t *testing.T) {
 		made(p.cache, "images", "scratch", "make-1"), made(p.cache, "components", "scratch", "make-2"),
 		made(p.cache, "bench-77"),
 		made(os.TempDir(), "squall-kubectl-12"), made(os.TempDir(), "squall-unpack-34"),
+		made(os.TempDir(), "squall-bare-9"),
 	}
 	others := []string{
 		made(p.cache, "prepared", "0123abcd"), made(p.cache, "stores", "0123abcd"), made(p.cache, "images", "entries", "a"),
@@ -162,6 +163,19 @@ func treeBelow(root int) []int {
 		}
 	}
 	return tree
+}
+
+func TestACommandThatRunsIsKnownByItsVerb(t *testing.T) {
+	child := joined(t, "2", makeTestGroup(t))
+	t.Cleanup(func() {
+		_ = child.Process.Kill()
+		_ = child.Wait()
+	})
+	for verb, want := range map[string]bool{child.Args[1]: true, "no-such-verb": false, "": false} {
+		running, err := verbRuns(verb)
+		require.NoError(t, err)
+		assert.Equal(t, want, running, verb)
+	}
 }
 
 func TestAnOrphanIsKnownByMoreThanItsName(t *testing.T) {

@@ -122,7 +122,7 @@ func (p *Provider) Create(ctx context.Context, spec cluster.Spec, progress func(
 	ctx, cancel := context.WithTimeoutCause(ctx, bringUpDeadline,
 		fmt.Errorf("the cluster did not become ready within %s", bringUpDeadline))
 	defer cancel()
-	return p.launchWith(ctx, cfg, progress, func(ctx context.Context) error { return p.makeStore(ctx, tree, images) })
+	return p.launchWith(ctx, cfg, spec.Early, progress, func(ctx context.Context) error { return p.makeStore(ctx, tree, images) })
 }
 
 // check refuses what cannot be made, naming every reason at once.
@@ -175,7 +175,7 @@ func (p *Provider) parts(ctx context.Context, spec cluster.Spec, progress func(s
 
 // launchWith starts the cluster while the images are unpacked for it; the
 // control plane takes longer to start than that does.
-func (p *Provider) launchWith(ctx context.Context, cfg config, progress func(string), unpack func(context.Context) error) (cluster.Cluster, error) {
+func (p *Provider) launchWith(ctx context.Context, cfg config, early earlyWork, progress func(string), unpack func(context.Context) error) (cluster.Cluster, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	unpacked := make(chan struct{})
@@ -185,7 +185,7 @@ func (p *Provider) launchWith(ctx context.Context, cfg config, progress func(str
 			cancel(err)
 		}
 	}()
-	c, err := p.launch(ctx, cfg, progress)
+	c, err := p.launch(ctx, cfg, early, progress)
 	if err != nil {
 		cancel(err)
 	}

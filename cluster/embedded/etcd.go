@@ -48,7 +48,6 @@ func key(file string) string         { return filepath.Join(pkiDir, file+".key")
 // from prepared state where there is one.
 func (m *machine) startEtcd() error {
 	_, err := os.Stat(etcdData)
-	m.again = err == nil
 	if errors.Is(err, fs.ErrNotExist) && m.Prepared {
 		err = m.fillEtcd()
 	}

@@ -217,6 +217,21 @@ func TestProcessesInRealGroups(t *testing.T) {
 	}
 }
 
+// makeTestGroup makes a group of version 2 that goes with the test.
+func makeTestGroup(t *testing.T) string {
+	t.Helper()
+	const group = "squall-verb-test"
+	g, err := realGroups("2")
+	require.NoError(t, err)
+	require.NoError(t, g.make(group))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		require.NoError(t, g.remove(ctx, group))
+	})
+	return group
+}
+
 // checkFreeze freezes a group where that can be, and leaves it frozen.
 func checkFreeze(t *testing.T, g groups, group string) {
 	t.Helper()

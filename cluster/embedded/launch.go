@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sort"
 	"strings"
 	"syscall"
@@ -20,12 +21,12 @@ import (
 )
 
 // launch starts the janitor and waits until the cluster is ready.
-func (p *Provider) launch(ctx context.Context, cfg config, progress func(string)) (cluster.Cluster, error) {
+func (p *Provider) launch(ctx context.Context, cfg config, early earlyWork, progress func(string)) (cluster.Cluster, error) {
 	j, err := startJanitor(cfg)
 	if err != nil {
 		return nil, err
 	}
-	c, err := p.awaitReady(ctx, cfg, j, progress)
+	c, err := p.awaitReady(ctx, cfg, j, early, progress)
 	if err == nil {
 		err = j.announce(ctx, cfg.Detached)
 	}
@@ -166,21 +167,63 @@ type bringUp struct {
 	ends    map[string]int  // how often a program has ended
 }
 
-// awaitReady follows the events until every node resolves names.
-func (p *Provider) awaitReady(ctx context.Context, cfg config, j *janitorLink, progress func(string)) (cluster.Cluster, error) {
+// earlyWork is what is done as soon as every node takes pods; see
+// [cluster.Spec.Early].
+type earlyWork func(ctx context.Context, kubeconfig []byte) error
+
+// startEarly waits in the background until every node takes pods and then does
+// the early work, if there is any. The outcome arrives once.
+func (p *Provider) startEarly(ctx context.Context, cfg config, early earlyWork) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		// The janitor wrote it before it launched anything.
+		b, err := os.ReadFile(filepath.Join(cfg.Folder, kubeconfigFile))
+		if err == nil {
+			err = cluster.WaitNodesReady(ctx, b, nodeNames(cfg))
+		}
+		if err == nil && early != nil {
+			err = early(ctx, b)
+		}
+		done <- err
+	}()
+	return done
+}
+
+func nodeNames(cfg config) []string {
+	names := make([]string, len(cfg.Nodes))
+	for i, n := range cfg.Nodes {
+		names[i] = n.Name
+	}
+	return names
+}
+
+// awaitReady follows the events until every node is Ready and resolves names,
+// and the early work is done.
+func (p *Provider) awaitReady(ctx context.Context, cfg config, j *janitorLink, early earlyWork, progress func(string)) (cluster.Cluster, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // the early work ends with the making
 	b := bringUp{missing: map[string]bool{}, last: map[string]what{}, ends: map[string]int{}}
 	for _, n := range cfg.Nodes {
 		b.missing[n.Name] = true
 	}
 	began := time.Now()
-	for len(b.missing) > 0 {
+	var nodes <-chan error // nodes Ready, early work done
+	for ready := false; len(b.missing) > 0 || !ready; {
 		select {
+		case err := <-nodes:
+			if err != nil {
+				return nil, err
+			}
+			ready = true
 		case e, open := <-j.events:
 			if !open {
 				return nil, fmt.Errorf("the cluster ended while it came up; something killed it: %w", cluster.ErrHost)
 			}
 			if err := b.take(e); err != nil {
 				return nil, err
+			}
+			if e.What == whatAPI && nodes == nil {
+				nodes = p.startEarly(ctx, cfg, early)
 			}
 			if e.What != whatExited {
 				reached := Milestone{After: time.Since(began), Node: e.Node, What: string(e.What)}
@@ -197,15 +240,7 @@ func (p *Provider) awaitReady(ctx context.Context, cfg config, j *janitorLink, p
 	if err != nil {
 		return nil, err
 	}
-	c, err := p.handle(s)
-	if err != nil {
-		return nil, err
-	}
-	if err := waitNodes(ctx, c, cfg); err != nil {
-		c.close()
-		return nil, err
-	}
-	return c, nil
+	return p.handle(s)
 }
 
 // take learns from an event; the error says why the cluster cannot come up.
@@ -242,18 +277,4 @@ func (b *bringUp) describe() string {
 	}
 	sort.Strings(parts)
 	return "not ready: " + strings.Join(parts, ", ")
-}
-
-// waitNodes waits until every node is Ready by the API's word, too. A node that
-// resolves names runs everything; what is left is kubelet's next report.
-func waitNodes(ctx context.Context, c *handle, cfg config) error {
-	b, err := c.Kubeconfig()
-	if err != nil {
-		return err
-	}
-	names := make([]string, len(cfg.Nodes))
-	for i, n := range cfg.Nodes {
-		names[i] = n.Name
-	}
-	return cluster.WaitNodesReady(ctx, b, names)
 }

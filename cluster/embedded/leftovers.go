@@ -4,7 +4,6 @@ package embedded
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -155,15 +154,8 @@ func (p *Provider) benchCaches() ([]leftover, error) {
 	if err != nil || len(caches) == 0 {
 		return nil, err
 	}
-	all, err := pids()
-	if err != nil {
+	if running, err := verbRuns("bench"); err != nil || running {
 		return nil, err
-	}
-	for _, pid := range all {
-		cmdline, _ := os.ReadFile(procFile(pid, "cmdline"))
-		if bytes.Contains(cmdline, []byte("\x00bench\x00")) && ourProgram(pid) {
-			return nil, nil
-		}
 	}
 	var found []leftover
 	for _, cache := range caches {
@@ -189,10 +181,23 @@ func removeUnder(lock, path string) error {
 	return os.RemoveAll(path)
 }
 
-// Temporary files have names of these forms. A file is only taken for a dead
-// one's when no process has it open, works in it or was told of it, and it is
-// older than the moment between making a file and using it.
-var temporaryName = regexp.MustCompile(`^squall-(?:parts|unpack|kubectl)-[0-9]+$`)
+// Temporary files have names of these forms; the word is what made them. A file
+// is only taken for a dead one's when no process has it open, works in it or was
+// told of it, no command of that word runs, and it is older than the moment
+// between making a file and using it.
+var temporaryName = regexp.MustCompile(`^squall-(parts|unpack|kubectl|conformance|bare)-[0-9]+$`)
+
+// temporaryVerb is the verb of the command that makes such files, empty for
+// those that have their maker's hand on them all the time.
+func temporaryVerb(name string) string {
+	switch word := temporaryName.FindStringSubmatch(name)[1]; word {
+	case "kubectl", "conformance":
+		return word
+	case "bare":
+		return "bench"
+	}
+	return ""
+}
 
 const youngest = time.Minute
 
@@ -220,12 +225,17 @@ func (p *Provider) temporary() ([]leftover, error) {
 	}
 	var found []leftover
 	for _, path := range old {
-		if !used[path] {
-			found = append(found, leftover{
-				what:   "the temporary " + path,
-				remove: func(context.Context) error { return os.RemoveAll(path) },
-			})
+		running, err := verbRuns(temporaryVerb(filepath.Base(path)))
+		if err != nil {
+			return nil, err
 		}
+		if used[path] || running {
+			continue
+		}
+		found = append(found, leftover{
+			what:   "the temporary " + path,
+			remove: func(context.Context) error { return os.RemoveAll(path) },
+		})
 	}
 	return found, nil
 }

@@ -20,7 +20,7 @@ import (
 type machine struct {
 	nodeSetup
 	programs *programs
-	again    bool          // a control-plane node that was up before
+	again    bool          // the node was up before, and has its disks
 	settled  chan struct{} // closed once orders can be carried out
 
 	mu     sync.Mutex // guards events
@@ -55,6 +55,8 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 	if err := m.settle(); err != nil {
 		return err
 	}
+	_, err := os.Stat("/var/lib/kubelet/pods")
+	m.again = err == nil
 	m.programs = newPrograms(m.send)
 	close(m.settled)
 	if m.Node.ControlPlane {
@@ -78,6 +80,11 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if m.again { // pods come back before names resolve, and policies hold for them
+		if err := m.startServices(); err != nil {
+			return err
+		}
+	}
 	m.programs.keep(program{Name: "kubelet", Args: m.arguments("kubelet", m.kubeletArgs())})
 	m.programs.keep(program{Name: "kube-proxy", Args: []string{"--config=" + proxyConfig}})
 	m.send(event{What: whatStarted})
@@ -99,8 +106,10 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 	if m.Node.Name == controlPlaneName {
 		go m.finish(ctx)
 	}
-	if err := m.startServices(); err != nil {
-		return err
+	if !m.again { // a new node has time for it now
+		if err := m.startServices(); err != nil {
+			return err
+		}
 	}
 	giveBack()
 	return nil

@@ -86,11 +86,11 @@ func (n nodes) logs(ctx context.Context, node, program string, to io.Writer) err
 	}
 	defer folder.Close()
 	if program == "" || program != filepath.Base(program) {
-		return fmt.Errorf("%q is not the name of a program; there are %s", program, logNames(folder))
+		return fmt.Errorf("%q is not the name of a program: %w; there are %s", program, fs.ErrNotExist, logNames(folder))
 	}
 	log, err := openWithin(folder, program+logSuffix, unix.O_NONBLOCK)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is none; there are %s", logNames(folder))
+		return fmt.Errorf("%w; there are %s", fs.ErrNotExist, logNames(folder))
 	}
 	if err != nil {
 		return err

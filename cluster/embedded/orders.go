@@ -45,7 +45,8 @@ func (m *machine) obey(orders *json.Decoder, join chan<- struct{}) {
 	}
 }
 
-// programGrace is how long a program of the node itself has to end.
+// programGrace is how long a program of the node itself has to end. An API server
+// uses it up: it waits for the watches of its clients, and they do not end.
 const programGrace = 5 * time.Second
 
 // stop ends what runs on the node, in order. A kubelet's own graceful shutdown

@@ -76,6 +76,25 @@ func ourProgram(pid int) bool {
 	return ok && err == nil && theirs.Main.Path == own.Main.Path
 }
 
+// verbRuns tells whether a command of ours runs that has this word among its
+// arguments, another than this one. No word is never run.
+func verbRuns(word string) (bool, error) {
+	if word == "" {
+		return false, nil
+	}
+	all, err := pids()
+	if err != nil {
+		return false, err
+	}
+	for _, pid := range all {
+		cmdline, _ := os.ReadFile(procFile(pid, "cmdline"))
+		if pid != os.Getpid() && bytes.Contains(cmdline, []byte("\x00"+word+"\x00")) && ourProgram(pid) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // orphaned tells whether a part of a cluster has no cluster any more. A janitor
 // is its cluster as long as its lock is in its place. All others die with the
 // process that started them, so one whose parent is not ours has escaped.
@@ -102,10 +121,11 @@ func (p *Provider) orphans() ([]leftover, error) {
 	if err != nil {
 		return nil, err
 	}
+	living := p.livingParts()
 	var found []leftover
 	for _, pid := range all {
 		pt, ok := readPart(pid)
-		if !ok || !pt.orphaned() {
+		if !ok || living[pid] || !pt.orphaned() {
 			continue
 		}
 		found = append(found, leftover{
@@ -114,6 +134,19 @@ func (p *Provider) orphans() ([]leftover, error) {
 		})
 	}
 	return found, nil
+}
+
+// livingParts are the janitors and supervisors of clusters that live, as their
+// state tells: whatever else is found out about them, these are no orphans.
+func (p *Provider) livingParts() map[int]bool {
+	living := map[int]bool{}
+	folders, _ := os.ReadDir(filepath.Join(p.run, "clusters"))
+	for _, f := range folders {
+		if s, err := p.readState(f.Name()); err == nil {
+			living[s.Janitor], living[s.Supervisor] = true, true
+		}
+	}
+	return living
 }
 
 // endGrace is how long a janitor may take to end its cluster when it is asked.

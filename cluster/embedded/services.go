@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"squall/cluster"
@@ -29,6 +30,9 @@ import (
 // control-plane nodes, the addresses of LoadBalancer Services. They are one
 // process a node, which the node keeps running; its rules and mounts stay while
 // it is away.
+
+// cniResults is where a node's CNI keeps the addresses that it has given.
+const cniResults = "/var/lib/cni/results"
 
 // serviceOrder is what the services' process is told, as its argument.
 type serviceOrder struct {
@@ -81,7 +85,7 @@ func (o serviceOrder) services(client kubernetes.Interface, log *slog.Logger) []
 	var all []func(context.Context) error
 	if !o.Without[cluster.Policy] {
 		all = append(all, func(ctx context.Context) error {
-			return policy.Run(ctx, policy.Options{Client: client, Node: o.Node, Log: log})
+			return policy.Run(ctx, policy.Options{Client: client, Node: o.Node, Log: log, CNIResults: cniResults})
 		})
 	}
 	if !o.Without[cluster.Storage] {
@@ -96,7 +100,7 @@ func (o serviceOrder) services(client kubernetes.Interface, log *slog.Logger) []
 	}
 	if o.ControlPlane && !o.Without[cluster.LoadBalancers] {
 		all = append(all, func(ctx context.Context) error {
-			return loadbalancer.Run(ctx, loadbalancer.Options{Client: client, Pool: netip.MustParsePrefix(balancerAddresses), Log: log})
+			return loadbalancer.Run(ctx, loadbalancer.Options{Client: client, Node: o.Node, Pool: netip.MustParsePrefix(balancerAddresses), Log: log})
 		})
 	}
 	return all
@@ -125,8 +129,9 @@ func runAll(ctx context.Context, all []func(context.Context) error) error {
 // serviceAddons are the objects that the services need: their rights, and the
 // default StorageClass.
 func (m *machine) serviceAddons() []addon {
-	rules := append(append([]rbacv1.PolicyRule{}, policy.Rules()...), loadbalancer.Rules()...)
-	addons := serviceRights("squall:node-services", append(rules, volumes.Rules()...), volumes.SystemRules())
+	addons := serviceRights("squall:node-services",
+		slices.Concat(policy.Rules(), loadbalancer.Rules(), volumes.Rules()),
+		slices.Concat(loadbalancer.SystemRules(), volumes.SystemRules()))
 	if !m.Settings.Without[cluster.Storage] {
 		addons = append(addons,
 			addon{"/apis/storage.k8s.io/v1/storageclasses", volumes.StorageClass()},

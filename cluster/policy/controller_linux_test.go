@@ -215,7 +215,7 @@ func TestManyPods(t *testing.T) {
 	in.namespaces = []*corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "default"}}}
 	for i := range pods {
 		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprintf("pod%d", i), Labels: map[string]string{"app": fmt.Sprint(i % policies)}}}
-		p.Spec.NodeName, p.Status.Phase = nodes()[i/110%2], corev1.PodRunning // 110 is a kubelet's default maxPods
+		p.Spec.NodeName, p.Status.Phase = nodes()[i/110%2], corev1.PodRunning
 		p.Status.PodIP = fmt.Sprintf("10.244.%d.%d", 1+i/250, 2+i%250)
 		in.pods = append(in.pods, p)
 	}

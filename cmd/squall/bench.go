@@ -28,6 +28,7 @@ const benchHelp = `Measure clusters and load on this host. The numbers are shown
 Usage:
   squall bench cluster [FLAGS]
   squall bench load [FLAGS]
+  squall bench nodes [FLAGS]
 
 "squall bench VERB --help" explains each.
 `
@@ -35,7 +36,7 @@ Usage:
 func (c *cli) bench() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Args: unknownVerb, RunE: needVerb}
 	written(cmd, "measure clusters and load", benchHelp)
-	cmd.AddCommand(c.benchCluster(), c.benchLoad())
+	cmd.AddCommand(c.benchCluster(), c.benchLoad(), c.benchNodes())
 	return cmd
 }
 
@@ -59,8 +60,17 @@ func benchShop(ctx context.Context, images image.Builder) (workloads.Rendered, [
 	return rendered, []image.Image{built}, err
 }
 
-// deployShop deploys the shop and waits until it is ready.
-func deployShop(ctx context.Context, up cluster.Cluster, rendered workloads.Rendered) error {
+// deployShop deploys the shop, as early work does.
+func deployShop(ctx context.Context, kubeconfig []byte, rendered workloads.Rendered) error {
+	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
+	if err != nil {
+		return fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	return workloads.Apply(ctx, config, rendered)
+}
+
+// awaitShop waits until the shop is ready.
+func awaitShop(ctx context.Context, up cluster.Cluster, rendered workloads.Rendered) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, benchLimit, fmt.Errorf("not within %s", benchLimit))
 	defer cancel()
 	kubeconfig, err := up.Kubeconfig()
@@ -74,9 +84,6 @@ func deployShop(ctx context.Context, up cluster.Cluster, rendered workloads.Rend
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
-	}
-	if err := workloads.Apply(ctx, config, rendered); err != nil {
-		return err
 	}
 	return workloads.WaitReady(ctx, client, rendered)
 }

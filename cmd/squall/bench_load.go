@@ -80,15 +80,16 @@ func (c *cli) measureLoad(ctx context.Context, length time.Duration) (err error)
 	}
 	name := fmt.Sprintf("bench-%d", os.Getpid())
 	up, err := p.Create(ctx, cluster.Spec{
-		Name: name, Workers: embedded.MaxWorkers - 1, Images: images,
+		Name: name, Workers: 2, Images: images,
 		NodeCPU: resource.MustParse("2"), NodeMemory: resource.MustParse("2Gi"),
+		Early: func(ctx context.Context, kubeconfig []byte) error { return deployShop(ctx, kubeconfig, rendered) },
 	}, c.say)
 	if err != nil {
 		return err
 	}
 	// Also when ctx has ended: what was made is removed.
 	defer func() { err = errors.Join(err, p.Remove(context.WithoutCancel(ctx), name)) }()
-	if err := deployShop(ctx, up, rendered); err != nil {
+	if err := awaitShop(ctx, up, rendered); err != nil {
 		return err
 	}
 	return c.raiseLoad(ctx, up, length)

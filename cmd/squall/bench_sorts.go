@@ -106,6 +106,7 @@ func (b benchmark) startWithout(ctx context.Context, spec cluster.Spec, lacks ..
 func (b benchmark) startFrom(ctx context.Context, cache string, spec cluster.Spec) (result startResult, err error) {
 	p := embedded.New(cache)
 	p.Milestones = func(m embedded.Milestone) { result.milestones = append(result.milestones, m) }
+	spec.Early = func(ctx context.Context, kubeconfig []byte) error { return deployShop(ctx, kubeconfig, b.rendered) }
 	began := time.Now()
 	up, err := p.Create(ctx, spec, nil)
 	if err != nil {
@@ -121,7 +122,7 @@ func (b benchmark) startFrom(ctx context.Context, cache string, spec cluster.Spe
 	if result.cpu, err = up.CPUSeconds(); err != nil {
 		return result, err
 	}
-	if err := deployShop(ctx, up, b.rendered); err != nil {
+	if err := awaitShop(ctx, up, b.rendered); err != nil {
 		return result, err
 	}
 	result.milestones = append(result.milestones, embedded.Milestone{After: time.Since(began), What: "shop is ready"})

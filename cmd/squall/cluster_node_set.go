@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"squall/cluster"
 
@@ -91,7 +93,11 @@ func (c *cli) nodeLogs() *cobra.Command {
 		ValidArgsFunction: c.completeNode,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.onNodes(cmd.Context(), args[0], func(ctx context.Context, nodes cluster.Nodes) error {
-				return nodes.Logs(ctx, args[1], args[2], c.stdout)
+				err := nodes.Logs(ctx, args[1], args[2], c.stdout)
+				if errors.Is(err, fs.ErrNotExist) {
+					return misuse(err)
+				}
+				return err
 			})
 		},
 	}

@@ -39,6 +39,7 @@ func TestWithoutRoot(t *testing.T) {
 		"cluster list": {[]string{"cluster", "list"}, exitInconclusive, []string{
 			"squall: error: only root may see and touch clusters", "squall: hint: run the same command with sudo"}},
 		"cluster down": {[]string{"cluster", "down", "demo"}, exitInconclusive, []string{"only root"}},
+		"cluster node": {[]string{"cluster", "node", "power-off", "demo", "worker-1"}, exitInconclusive, []string{"only root"}},
 		"kubectl":      {[]string{"kubectl", "demo"}, exitInconclusive, []string{"only root"}},
 		"clean":        {[]string{"clean"}, exitInconclusive, []string{"only root"}},
 		"bench":        {[]string{"bench", "load"}, exitInconclusive, []string{"hint: root: run the same command with sudo"}},

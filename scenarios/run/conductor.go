@@ -45,6 +45,7 @@ type conductor struct {
 	clock    clock
 
 	cluster cluster.Cluster
+	applied bool // the workloads are deployed
 	handed  bool // the cluster is removed, or kept: no longer ours to remove
 	config  *rest.Config
 	client  kubernetes.Interface
@@ -99,7 +100,9 @@ func (c *conductor) images(ctx context.Context) ([]image.Image, error) {
 // up makes the cluster and a client for it.
 func (c *conductor) up(ctx context.Context, images []image.Image) error {
 	c.show.phase("up", 0)
-	made, err := c.options.Provider.Create(ctx, clusterSpec(c.scenario.Spec.Cluster, images, c.options.Keep), func(line string) { c.show.say("%s", line) })
+	spec := clusterSpec(c.scenario.Spec.Cluster, images, c.options.Keep)
+	spec.Early = c.applyEarly
+	made, err := c.options.Provider.Create(ctx, spec, func(line string) { c.show.say("%s", line) })
 	if err != nil {
 		return fmt.Errorf("make the cluster: %w", err)
 	}
@@ -107,6 +110,27 @@ func (c *conductor) up(ctx context.Context, images []image.Image) error {
 	if err := c.connect(); err != nil {
 		return errors.Join(err, c.remove())
 	}
+	return nil
+}
+
+// applyEarly deploys the workloads while the cluster's own parts start.
+func (c *conductor) applyEarly(ctx context.Context, kubeconfig []byte) error {
+	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
+	if err != nil {
+		return fmt.Errorf("read the cluster's kubeconfig: %w", err)
+	}
+	config.QPS = -1
+	return c.apply(ctx, config)
+}
+
+// apply deploys the workloads.
+func (c *conductor) apply(ctx context.Context, config *rest.Config) error {
+	for _, r := range c.rendered {
+		if err := workloads.Apply(ctx, config, r); err != nil {
+			return err
+		}
+	}
+	c.applied = true
 	return nil
 }
 
@@ -254,8 +278,8 @@ func (c *conductor) deploy(ctx context.Context, abort context.CancelCauseFunc) e
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, deployLimit, fmt.Errorf("not up within %s", deployLimit))
 	defer cancel()
-	for _, r := range c.rendered {
-		if err := workloads.Apply(limited, c.config, r); err != nil {
+	if !c.applied { // the provider may know no early work
+		if err := c.apply(limited, c.config); err != nil {
 			return err
 		}
 	}

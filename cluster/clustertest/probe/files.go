@@ -68,6 +68,9 @@ func once(args []string) error {
 	name := argument(args, 0, "")
 	if _, err := os.Stat(name); err == nil {
 		fmt.Println("the second time")
+		if argument(args, 2, "") == "stay" {
+			return sleep(nil)
+		}
 		return nil
 	}
 	fmt.Println("the first time")

@@ -25,7 +25,8 @@ probe fill FILE MIB             write so much and sync it
 probe list FOLDER               print a folder's names
 probe test FILE                 end with 0 when the file is there
 probe say TEXT...               print and end
-probe once FILE CODE            end with CODE, but with 0 when the file is there
+probe once FILE CODE [stay]     end with CODE, but with 0 or not at all when the file is there
+probe api PATH                  print what the API server answers this pod
 probe alloc MIB                 take memory and keep it
 probe burn LENGTH               use one processor and print how much of it was had
 probe sleep [LENGTH]            wait; SIGTERM ends it
@@ -36,7 +37,7 @@ probe processes                 print every command line`
 // commands are the program's parts by name; each gets the arguments after it.
 func commands() map[string]func([]string) error {
 	return map[string]func([]string) error{
-		"serve": serve, "get": get, "dial": dial, "hold": hold, "resolve": resolve,
+		"serve": serve, "get": get, "dial": dial, "hold": hold, "api": api, "resolve": resolve,
 		"env": env, "read": read, "write": write, "fill": fill, "list": list, "test": test,
 		"say": say, "once": once, "alloc": alloc, "burn": burn, "sleep": sleep, "term": term, "echo": echo, "processes": processes,
 	}
