@@ -22,10 +22,9 @@ type slot struct {
 	turn chan struct{}
 
 	// host.mu guards what follows.
-	run     *nodeRun // the last one; nil before the first
-	paused  bool
-	cut     bool // its link is down
-	removed bool
+	run    *nodeRun // the last one; nil before the first
+	paused bool
+	cut    bool // its link is down
 
 	// halted are processes that stood still before the node was paused, and
 	// shall after. Used by who has the turn.

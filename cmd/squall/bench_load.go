@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"squall/cluster"
-	"squall/cluster/embedded"
 	"squall/workloads/traffic"
 
 	"github.com/spf13/cobra"
