@@ -150,7 +150,7 @@ func (p *Provider) check(spec cluster.Spec) error {
 		host = append(host, fmt.Errorf("nodes of %s processors asked for: this host has %d, and a node cannot have more", spec.NodeCPU.String(), cores))
 	}
 	memory, err := readMemory()
-	host = append(host, err, checkSize(spec, memory))
+	host = append(host, err, checkSize(spec, memory), checkWatchers(spec))
 	if err := errors.Join(append(host, p.checkHost()...)...); err != nil {
 		errs = append(errs, fmt.Errorf("%w:\n%w", cluster.ErrHost, err))
 	}

@@ -127,3 +127,11 @@ func TestWhatIsInTheWayOfControllers(t *testing.T) {
 	g.Controllers = []string{"memory", "pids"}
 	assert.Contains(t, g.fact().Way, "cpu, cpuset not there: in a systemd service")
 }
+
+func TestWatchersAreCountedBeforeAClusterTakesThem(t *testing.T) {
+	assert.NoError(t, checkWatchers(cluster.Spec{Workers: 1}))
+
+	err := checkWatchers(cluster.Spec{Workers: 1 << 20})
+	require.ErrorContains(t, err, "sysctl -w fs.inotify.max_user_instances=1024")
+	assert.NoError(t, checkWatchers(cluster.Spec{Workers: 1}), "what was taken to count is given back")
+}

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"squall/cluster"
+
+	"golang.org/x/sys/unix"
 )
 
 // hostMemory is what /proc/meminfo tells of the host's memory, in bytes.
@@ -62,3 +64,26 @@ const leastDisk = 512 << 20
 // the other half. Without a size a tmpfs takes half of all there is, whatever
 // else needs it.
 func (m hostMemory) diskSize() int64 { return max(leastDisk, m.usable()/2) }
+
+// checkWatchers refuses a cluster for which root has too few inotify instances
+// left: kubelets and kube-proxies would end with "too many open files". They are
+// a limit of the user on the whole host; what is left is found by taking it.
+func checkWatchers(spec cluster.Spec) error {
+	control := max(spec.ControlPlanes, 1)
+	need := control*instancesPerCluster + (control+spec.Workers)*instancesPerNode
+	var taken []int
+	defer func() {
+		for _, fd := range taken {
+			unix.Close(fd)
+		}
+	}()
+	for range need {
+		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+		if err != nil {
+			return fmt.Errorf("the cluster takes %d inotify instances and the host has %d left for root: "+
+				"sysctl -w fs.inotify.max_user_instances=1024, or end what takes them", need, len(taken))
+		}
+		taken = append(taken, fd)
+	}
+	return nil
+}

@@ -146,21 +146,23 @@ func picture(programs Programs, ref string) image.Debian {
 // nginxSite is what Debian's package leaves to its maintainer script: a default site.
 const nginxSite = "server {\n  listen 80 default_server;\n  root /usr/share/nginx/html;\n}\n"
 
-// busyboxLinks are the names of busybox' tools. The shell is bash: Debian's busybox
-// does not hand on environment variables whose names have dots or dashes in them,
-// which Kubernetes allows and the tests use.
+// busyboxLinks are the names of busybox' tools. Tests call the shell by two names.
+// As "/bin/sh" it is busybox', whose words one of them expects. As "sh", which is
+// looked up in PATH, it is bash: Debian's busybox shell does not hand on environment
+// variables whose names have dots or dashes in them, which Kubernetes allows.
 func busyboxLinks() map[string]string {
-	links := map[string]string{"/usr/bin/sh": "bash", "/usr/bin/ash": "bash"}
+	links := map[string]string{"/usr/bin/sh": "busybox", "/usr/bin/ash": "busybox", "/usr/local/bin/sh": "/usr/bin/bash"}
 	for name := range strings.FieldsSeq(busyboxTools) {
 		links["/usr/bin/"+name] = "busybox"
 	}
 	return links
 }
 
-const busyboxTools = `[ [[ awk basename cat chgrp chmod chown cksum clear cmp cp cut date dd df diff dirname dmesg du
-	echo egrep env expr false fgrep find fold free grep groups gunzip gzip head hexdump hostname httpd id ifconfig
-	install ip kill killall less ln logger ls lsof md5sum mkdir mkfifo mknod mktemp more mount mountpoint mv nc
-	netstat nice nohup nproc nslookup od paste pgrep pidof ping pkill printenv printf ps pwd readlink realpath
-	renice rev rm rmdir route sed seq setsid sha1sum sha256sum sleep sort split stat strings stty su sync tail tar
-	tee telnet test time timeout top touch tr traceroute true truncate tty umount uname uniq unzip uptime usleep vi
-	watch wc wget which whoami xargs xxd yes zcat`
+const busyboxTools = `[ [[ arp arping awk base64 basename bc blkid cat chgrp chmod chown chroot clear cmp cp cut date dd df
+	diff dirname dmesg dnsdomainname du echo egrep env expr false fgrep find fold free grep groups gunzip
+	gzip head hexdump hostname httpd id ifconfig ip kill killall less ln logger losetup ls lsmod md5sum
+	mkdir mkfifo mknod mktemp more mount mv nc netstat nproc nsenter nslookup od paste pidof ping ping6
+	printf ps pwd readlink realpath renice rev rm rmdir route sed seq setsid sha1sum sha256sum sha512sum
+	shuf sleep sort stat strings stty sync sysctl tac tail tar taskset tee telnet test tftp time timeout top
+	touch tr traceroute true truncate tty udhcpc umount uname uniq unlink unshare unzip uptime usleep vi
+	watch wc wget which who whoami xargs xxd xz yes zcat`
