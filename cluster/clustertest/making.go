@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -241,7 +242,7 @@ func sideBySide(ctx context.Context, s *suite) error {
 			name := fmt.Sprintf("side%d", i+1)
 			arrived := sync.OnceFunc(up.Done)
 			defer arrived()
-			errs[i] = s.made(ctx, cluster.Spec{Name: name, Workers: 1 + i%2, NodeMemory: resource.MustParse("1Gi")}, func(ctx context.Context, l *lab) error {
+			errs[i] = s.made(ctx, cluster.Spec{Name: name, Workers: 1 + i%2, NodeMemory: resource.MustParse("1Gi"), Timers: cluster.FastTimers}, func(ctx context.Context, l *lab) error {
 				arrived()
 				up.Wait() // so that all three are there
 				return l.smoke(ctx)
@@ -254,12 +255,11 @@ func sideBySide(ctx context.Context, s *suite) error {
 
 // smoke runs the smoke checks on a cluster and looks for strangers in it.
 func (l *lab) smoke(ctx context.Context) error {
+	smoke := slices.DeleteFunc(Checks(), func(c Check) bool { return !c.Smoke })
 	var errs []error
-	for _, c := range Checks() {
-		if c.Smoke {
-			if err := l.run(ctx, c); err != nil {
-				errs = append(errs, fmt.Errorf("%s on %s: %w", c.Name, l.spec.Name, err))
-			}
+	for _, r := range l.parallel(smoke, atOnce/2, func(c Check) error { return l.run(ctx, c) }) {
+		if r.Err != nil {
+			errs = append(errs, fmt.Errorf("%s on %s: %w", r.Check.Name, l.spec.Name, r.Err))
 		}
 	}
 	nodes, err := l.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})

@@ -48,7 +48,7 @@ type answer struct {
 }
 
 // kinds are the errors that keep what they are on their way to the client.
-func kinds() []error { return []error{cluster.ErrNoNode, cluster.ErrUnsupported} }
+func kinds() []error { return []error{cluster.ErrNoNode, cluster.ErrUnsupported, cluster.ErrHost} }
 
 // refused is an error of the supervisor's, as the client sees it.
 type refused struct {

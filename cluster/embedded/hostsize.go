@@ -70,7 +70,11 @@ func (m hostMemory) diskSize() int64 { return max(leastDisk, m.usable()/2) }
 // a limit of the user on the whole host; what is left is found by taking it.
 func checkWatchers(spec cluster.Spec) error {
 	control := max(spec.ControlPlanes, 1)
-	need := control*instancesPerCluster + (control+spec.Workers)*instancesPerNode
+	return needWatchers("the cluster", control*instancesPerCluster+(control+spec.Workers)*instancesPerNode)
+}
+
+// needWatchers refuses what takes more inotify instances than are left.
+func needWatchers(who string, need int) error {
 	var taken []int
 	defer func() {
 		for _, fd := range taken {
@@ -80,8 +84,8 @@ func checkWatchers(spec cluster.Spec) error {
 	for range need {
 		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
 		if err != nil {
-			return fmt.Errorf("the cluster takes %d inotify instances and the host has %d left for root: "+
-				"sysctl -w fs.inotify.max_user_instances=1024, or end what takes them", need, len(taken))
+			return fmt.Errorf("%s takes %d inotify instances and the host has %d left for root: "+
+				"sysctl -w fs.inotify.max_user_instances=1024, or end what takes them", who, need, len(taken))
 		}
 		taken = append(taken, fd)
 	}

@@ -103,14 +103,15 @@ func (c *nodesTest) server(t *testing.T, node string) (name, address string) {
 func (c *nodesTest) waitServing(t *testing.T, name string) (address string) {
 	t.Helper()
 	var last corev1.PodStatus
-	require.Eventually(t, func() bool {
+	serves := assert.Eventually(t, func() bool {
 		pod, err := c.client.CoreV1().Pods("default").Get(t.Context(), name, metav1.GetOptions{})
 		if err != nil {
 			return false
 		}
 		last = pod.Status
 		return len(last.ContainerStatuses) == 1 && last.ContainerStatuses[0].Ready
-	}, 30*time.Second, 50*time.Millisecond, "%s does not serve: %+v", name, last)
+	}, 30*time.Second, 50*time.Millisecond)
+	require.True(t, serves, "%s does not serve: %+v", name, last)
 	return last.PodIP + ":8080"
 }
 

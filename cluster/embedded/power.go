@@ -137,6 +137,14 @@ func (h *host) start(ctx context.Context, s *slot) error {
 	if err := h.powerOff(ctx, s); err != nil {
 		return fmt.Errorf("removing what it left: %w", err)
 	}
+	need := instancesPerNode
+	if s.node.ControlPlane {
+		need += instancesPerCluster
+	}
+	// Without them it would come up and never be Ready.
+	if err := needWatchers("the node", need); err != nil {
+		return fmt.Errorf("%w: %w", cluster.ErrHost, err)
+	}
 	err := h.switchOn(s)
 	if err == nil {
 		err = h.waitStarted(ctx, s)

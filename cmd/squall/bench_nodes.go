@@ -94,7 +94,7 @@ func (c *cli) measureNodes(ctx context.Context, timers cluster.Timers, rounds in
 		NodeCPU: resource.MustParse("1"), NodeMemory: resource.MustParse("2Gi"),
 	}, c.say)
 	if err != nil {
-		return noGo(err)
+		return notMade(err)
 	}
 	defer func() { _ = p.Remove(context.WithoutCancel(ctx), up.Info().Name) }() // else it ends with this process
 	watched, err := watchNode(up)

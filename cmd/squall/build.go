@@ -84,7 +84,7 @@ func (c *cli) buildAll(cmd *cobra.Command, verify bool) error {
 // noGo adds the way out when there is no Go to build with.
 func noGo(err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
-		return unfit(err, "install Go 1.26 or later and put it into PATH; sudo has a PATH of its own",
+		return unfit(err, "install Go 1.26.4 or later and put it into PATH; sudo has a PATH of its own",
 			`or build as yourself with "squall build components", and pass --cache with your cache folder under sudo`)
 	}
 	return err

@@ -21,6 +21,7 @@ const (
 	imagesFolder     = "images"
 	preparedFolder   = "prepared"
 	storesFolder     = "stores"
+	volumesFolder    = "volumes"
 )
 
 // cache is the cache folder: --cache, else $SQUALL_CACHE, else squall in the

@@ -85,7 +85,7 @@ func (c *cli) removeCache(cmd *cobra.Command, p *embedded.Provider, cache string
 		return misuse(fmt.Errorf("the cluster %q is up and uses the cache", infos[0].Name),
 			fmt.Sprintf("%q removes it", "squall cluster down "+infos[0].Name))
 	}
-	for _, part := range []string{componentsFolder, imagesFolder, preparedFolder, storesFolder} {
+	for _, part := range []string{componentsFolder, imagesFolder, preparedFolder, storesFolder, volumesFolder} {
 		folder := filepath.Join(cache, part)
 		if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
 			continue

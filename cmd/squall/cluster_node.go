@@ -98,7 +98,7 @@ func (c *cli) onNodes(ctx context.Context, name string, do func(context.Context,
 	if errors.Is(err, cluster.ErrNoNode) || errors.Is(err, cluster.ErrUnsupported) {
 		return misuse(err, fmt.Sprintf(`"squall cluster node list %s" shows its nodes`, name))
 	}
-	return err
+	return notMade(err)
 }
 
 const nodeListHelp = `List the nodes of a cluster as its host sees them, whatever the API says. Needs root.

@@ -79,7 +79,7 @@ func buildingFacts(ctx context.Context, cache string) []embedded.Fact {
 	compiled := embedded.Fact{What: "compiled components", OK: builder.Cached(), Way: "squall build components"}
 	tools, err := gobuild.FindToolchain(ctx)
 	if err != nil {
-		return []embedded.Fact{compiled, {What: "Go", Way: "install Go 1.26 or later from https://go.dev/dl and put it into PATH; sudo has a PATH of its own: " + err.Error()}}
+		return []embedded.Fact{compiled, {What: "Go", Way: "install Go 1.26.4 or later from https://go.dev/dl and put it into PATH; sudo has a PATH of its own: " + err.Error()}}
 	}
 	return []embedded.Fact{compiled, {What: fmt.Sprintf("Go: %s, %s", tools.Version, tools.Path), OK: true}}
 }

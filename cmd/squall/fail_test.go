@@ -63,7 +63,7 @@ func TestAnUnfitHostEndsWithTheWayOut(t *testing.T) {
 		err  error
 		says string
 	}{
-		{exec.ErrNotFound, "squall: hint: install Go 1.26 or later"},
+		{exec.ErrNotFound, "squall: hint: install Go 1.26.4 or later"},
 		{cluster.ErrHost, `squall: hint: "squall doctor" says what this host lacks`},
 	} {
 		var said bytes.Buffer

@@ -24,7 +24,7 @@ func FindToolchain(ctx context.Context) (Toolchain, error) {
 	path, err := exec.LookPath("go")
 	if err != nil {
 		return Toolchain{}, fmt.Errorf("Go is needed to compile, and its go command is not in PATH: %w; "+
-			"install Go 1.26 or later, or add its bin folder to PATH", exec.ErrNotFound)
+			"install Go 1.26.4 or later, or add its bin folder to PATH", exec.ErrNotFound)
 	}
 	version, err := goVersion(ctx, path)
 	if err != nil {
@@ -49,7 +49,7 @@ func goVersion(ctx context.Context, path string) (string, error) {
 	out, err := c.Output()
 	version := strings.TrimSpace(string(out))
 	if err != nil || !strings.HasPrefix(version, "go") && !strings.HasPrefix(version, "devel") {
-		return "", fmt.Errorf("ask %s for its version: it answered %q (%v); install Go 1.26 or later", path, version, err)
+		return "", fmt.Errorf("ask %s for its version: it answered %q (%v); install Go 1.26.4 or later", path, version, err)
 	}
 	return version, nil
 }
