@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,17 +83,24 @@ func (f *field) reach(ctx context.Context, port string, want ...string) error {
 	return until(ctx, policyMost, fmt.Sprintf("only %v to reach the server on %s", want, port), func(ctx context.Context) (string, error) {
 		var lock sync.Mutex
 		var all sync.WaitGroup
+		var failed error
 		got := map[string]bool{}
 		for name, in := range f.pods {
 			all.Go(func() {
-				if _, err := in.exec(ctx, name, "dial", "tcp", f.server+port, quick); err == nil {
-					lock.Lock()
-					got[name] = true
-					lock.Unlock()
+				_, err := in.exec(ctx, name, "dial", "tcp", f.server+port, quick)
+				lock.Lock()
+				defer lock.Unlock()
+				got[name] = err == nil
+				if err != nil && !ended(err) {
+					failed = errors.Join(failed, err)
 				}
 			})
 		}
 		all.Wait()
+		if failed != nil {
+			return failed.Error(), nil // it says nothing about the policy
+		}
+		maps.DeleteFunc(got, func(_ string, reached bool) bool { return !reached })
 		if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, want) {
 			return fmt.Sprint(names), nil
 		}

@@ -214,8 +214,8 @@ func (b *borrowed) rebooted(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := b.exec(ctx, "server", "test", "/memory/file"); err == nil {
-		return errors.New("what was in the node's memory is still there")
+	if _, err := b.exec(ctx, "server", "test", "/memory/file"); !ended(err) {
+		return fmt.Errorf("what was in the node's memory should be gone; looking for it: %w", orNone(err))
 	}
 	return steps(
 		func() error { return same("its address", n.Status.Addresses[0], b.before.Status.Addresses[0]) },

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
+	exitcode "k8s.io/client-go/util/exec"
 )
 
 // scope is what one check works in: a lab and a namespace of its own.
@@ -145,6 +146,13 @@ func (s *scope) execIn(ctx context.Context, pod, container string, args ...strin
 		return strings.TrimSpace(stdout.String()), fmt.Errorf("in pod %s, %s: %w: %s", pod, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
 	}
 	return strings.TrimSpace(stdout.String()), nil
+}
+
+// ended tells whether a program ran and ended with a code, which is its own
+// answer; any other error is about running it.
+func ended(err error) bool {
+	var code exitcode.CodeExitError
+	return errors.As(err, &code)
 }
 
 // onNode runs the suite's program on a node, in its network.

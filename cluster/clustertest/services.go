@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"squall/cluster"
@@ -216,8 +217,8 @@ func localTraffic(ctx context.Context, s *scope) error {
 		if n.ControlPlane || n.Address == pods[0].Status.HostIP {
 			continue
 		}
-		if out, err := ask(n.Address)(ctx); err == nil {
-			return fmt.Errorf("%s has no pod of the Service and answered %q", n.Name, out)
+		if out, err := ask(n.Address)(ctx); err == nil || !strings.Contains(err.Error(), "timeout:") && !strings.Contains(err.Error(), "refused:") {
+			return fmt.Errorf("%s has no pod of the Service: wanted a timeout or a refusal, got %q, %w", n.Name, out, orNone(err))
 		}
 	}
 	return nil

@@ -20,6 +20,9 @@ const maxNodes = 16
 
 // add makes a worker like the others and waits until its programs are started.
 func (h *host) add(ctx context.Context) (cluster.Node, error) {
+	if err := checkNode(nodeConfig{}); err != nil {
+		return cluster.Node{}, err // before it takes a name
+	}
 	s, err := h.enrol()
 	if err != nil {
 		return cluster.Node{}, err

@@ -137,13 +137,8 @@ func (h *host) start(ctx context.Context, s *slot) error {
 	if err := h.powerOff(ctx, s); err != nil {
 		return fmt.Errorf("removing what it left: %w", err)
 	}
-	need := instancesPerNode
-	if s.node.ControlPlane {
-		need += instancesPerCluster
-	}
-	// Without them it would come up and never be Ready.
-	if err := needWatchers("the node", need); err != nil {
-		return fmt.Errorf("%w: %w", cluster.ErrHost, err)
+	if err := checkNode(s.node); err != nil {
+		return err
 	}
 	err := h.switchOn(s)
 	if err == nil {
@@ -151,6 +146,18 @@ func (h *host) start(ctx context.Context, s *slot) error {
 	}
 	if err != nil {
 		return errors.Join(err, h.powerOff(ctx, s))
+	}
+	return nil
+}
+
+// checkNode refuses a node that would come up on this host and never be Ready.
+func checkNode(n nodeConfig) error {
+	need := instancesPerNode
+	if n.ControlPlane {
+		need += instancesPerCluster
+	}
+	if err := needWatchers("the node", need); err != nil {
+		return fmt.Errorf("%w: %w", cluster.ErrHost, err)
 	}
 	return nil
 }
