@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the table of checks instead of co
 func table() string {
 	var text strings.Builder
 	text.WriteString("| check | holds when it passes | needs |\n| --- | --- | --- |\n")
-	for _, c := range Checks() {
+	for _, c := range append(Checks(), namespacesGone(), removed()) {
 		var needs []string
 		for _, p := range c.Needs {
 			needs = append(needs, string(p))

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"squall/cluster"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -99,6 +101,24 @@ func (l *lab) connect() error {
 	l.kubeconfig = file.Name()
 	_, err = file.Write(text)
 	return errors.Join(err, file.Close())
+}
+
+// emptied waits until the checks' namespaces are gone, which nothing but a
+// finalizer that nobody answers can hold up.
+func (l *lab) emptied(ctx context.Context) error {
+	return until(ctx, time.Minute, "the namespaces of all checks to be gone", func(ctx context.Context) (string, error) {
+		list, err := l.client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return "", err
+		}
+		var left []string
+		for _, n := range list.Items {
+			if n.Name != metav1.NamespaceDefault && !strings.HasPrefix(n.Name, "kube-") {
+				left = append(left, fmt.Sprintf("%s %+v", n.Name, n.Status.Conditions))
+			}
+		}
+		return strings.Join(left, ", "), nil
+	})
 }
 
 // down removes the cluster and sees that it is gone.

@@ -69,12 +69,14 @@ func threeControlPlanes(ctx context.Context, s *suite) error {
 				others = append(others, n.Name)
 			}
 		}
+		if err := same("control-plane nodes besides the client host", len(others), 2); err != nil {
+			return err
+		}
 		act := func(node string, action cluster.NodeAction) func() error {
 			return func() error { return l.Nodes().Act(ctx, node, action) }
 		}
 		return steps(
 			func() error { return everywhere(ctx, l) },
-			func() error { return same("control-plane nodes besides the client host", len(others), 2) },
 			act(others[0], cluster.PowerOff),
 			func() error { return l.writes(ctx, failoverMost) },
 			act(others[1], cluster.PowerOff),

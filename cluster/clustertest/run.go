@@ -82,8 +82,18 @@ func (s *suite) shared(ctx context.Context, chosen []Check) []Result {
 	on := func(c Check) error { return l.run(ctx, c) }
 	results := s.parallel(beside, atOnce, on)
 	results = append(results, s.parallel(nodes, nodesAtOnce, on)...)
-	end := Check{Name: "making/removed", Says: "a removed cluster is not found and not listed; removing it again succeeds"}
-	return append(results, s.parallel([]Check{end}, 1, func(Check) error { return l.down() })...)
+	results = append(results, s.parallel([]Check{namespacesGone()}, 1, func(Check) error { return l.emptied(ctx) })...)
+	return append(results, s.parallel([]Check{removed()}, 1, func(Check) error { return l.down() })...)
+}
+
+// The checks that end the shared cluster. They run whatever was chosen.
+
+func namespacesGone() Check {
+	return Check{Name: "api/namespaces removed", Says: "the namespaces of all checks are gone, with all that was in them"}
+}
+
+func removed() Check {
+	return Check{Name: "making/removed", Says: "a removed cluster is not found and not listed; removing it again succeeds"}
 }
 
 // lacks are the parts that the shared cluster goes without: those that were

@@ -55,8 +55,8 @@ func (l *lab) enter(ctx context.Context, check string) (*scope, error) {
 	})
 }
 
-// leave asks for the removal of all that the check has made. Nobody waits: the
-// cluster's end shows whether anything holds it up.
+// leave asks for the removal of all that the check has made. Nobody waits here;
+// one check at the end sees that all of it is gone.
 func (s *scope) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // the check's own may have ended
 	defer cancel()

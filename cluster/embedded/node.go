@@ -93,6 +93,9 @@ func (m *machine) run(ctx context.Context, join <-chan struct{}) error {
 			return err
 		}
 	}
+	if m.Node.Name == controlPlaneName {
+		go m.hastenDNS(ctx)
+	}
 	if err := m.waitDNS(ctx); err != nil {
 		return err
 	}

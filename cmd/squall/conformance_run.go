@@ -7,6 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"squall/cluster"
@@ -67,9 +70,9 @@ func (r conformanceRun) testEmbedded(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp("", "squall-conformance-") // made with mode 0700
+	folder, err := conformanceFolder()
 	if err != nil {
-		return fmt.Errorf("make a folder for the kubeconfig: %w", err)
+		return err
 	}
 	defer os.RemoveAll(folder)
 	file := filepath.Join(folder, "kubeconfig")
@@ -142,16 +145,31 @@ func (r conformanceRun) test(ctx context.Context, kubeconfig, provider string) e
 // was asked for.
 func (r conformanceRun) logs() (folder string, remove func(), err error) {
 	if r.asked.logs == "" {
-		folder, err := os.MkdirTemp("", "squall-conformance-")
-		if err != nil {
-			return "", nil, fmt.Errorf("make a folder for the tests' output: %w", err)
-		}
-		return folder, func() { os.RemoveAll(folder) }, nil
+		folder, err := conformanceFolder()
+		return folder, func() { os.RemoveAll(folder) }, err
 	}
 	if folder, err = r.newFolder(r.asked.logs); err != nil {
 		return "", nil, err
 	}
 	return folder, func() { r.c.giveBack(folder) }, nil
+}
+
+// conformanceFolder makes a temporary folder that only the caller may read, and
+// removes those of runs that were killed: their names bear the run's process id.
+func conformanceFolder() (string, error) {
+	const prefix = "squall-conformance-"
+	old, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*-*")) // the pattern is sound
+	for _, folder := range old {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(folder), prefix), "-")
+		if pid, err := strconv.Atoi(owner); err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			os.RemoveAll(folder) // what cannot be removed is another user's
+		}
+	}
+	folder, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
+	if err != nil {
+		return "", fmt.Errorf("make a folder for a run of conformance tests: %w", err)
+	}
+	return folder, nil
 }
 
 // newFolder makes a folder that is not there yet.
