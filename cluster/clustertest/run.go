@@ -80,7 +80,11 @@ func (s *suite) shared(ctx context.Context, chosen []Check) []Result {
 		return s.all(append(beside, nodes...), fmt.Errorf("making the shared cluster: %w", err))
 	}
 	on := func(c Check) error { return l.run(ctx, c) }
-	results := s.parallel(beside, atOnce, on)
+	most := atOnce
+	if len(s.Without) > 0 {
+		most = len(beside) // they wait for what does not come, which costs nothing
+	}
+	results := s.parallel(beside, most, on)
 	results = append(results, s.parallel(nodes, nodesAtOnce, on)...)
 	results = append(results, s.parallel([]Check{namespacesGone()}, 1, func(Check) error { return l.emptied(ctx) })...)
 	return append(results, s.parallel([]Check{removed()}, 1, func(Check) error { return l.down() })...)

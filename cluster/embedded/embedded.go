@@ -87,7 +87,7 @@ func (p *Provider) Create(ctx context.Context, spec cluster.Spec, progress func(
 	if err := p.check(spec); err != nil {
 		return nil, err
 	}
-	if err := p.Sweep(ctx); err != nil {
+	if err := p.sweepFor(ctx, spec.Name, progress); err != nil {
 		return nil, err
 	}
 	if err := p.refuseTaken(spec.Name); err != nil {

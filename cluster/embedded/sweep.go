@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // leftover is one thing that a killed part of Squall left.
 type leftover struct {
+	name   string // of the cluster that left it, where that is known
 	what   string // for people: `what the dead cluster "demo" left: its state folder`
 	remove func(ctx context.Context) error
 }
@@ -30,6 +32,31 @@ func (p *Provider) Sweep(ctx context.Context) error {
 	}
 	_, err = p.removeAll(ctx, found)
 	return err
+}
+
+// sweepPatience bounds how long the making of a cluster waits for what others
+// left to go.
+const sweepPatience = 5 * time.Second
+
+// sweepFor sweeps before a cluster of that name is made. What another name left
+// and does not go is in nobody's way: it is said, and left to [Provider.Clean].
+func (p *Provider) sweepFor(ctx context.Context, name string, progress func(string)) error {
+	found, err := p.deadClusters()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, sweepPatience, fmt.Errorf("not gone within %s", sweepPatience))
+	defer cancel()
+	for _, l := range found {
+		_, err := p.removeAll(ctx, []leftover{l})
+		if err != nil && l.name == name {
+			return err
+		}
+		if err != nil {
+			progress(fmt.Sprintf("%v; \"squall clean\" looks further", err))
+		}
+	}
+	return nil
 }
 
 // Leftovers lists what [Provider.Clean] would remove, for people. It changes
@@ -123,6 +150,7 @@ func (p *Provider) deadClusters() ([]leftover, error) {
 			continue
 		}
 		found = append(found, leftover{
+			name:   name,
 			what:   fmt.Sprintf("what the dead cluster %q left: %s", name, strings.Join(left[name], ", ")),
 			remove: func(ctx context.Context) error { return p.removeDead(ctx, g, name) },
 		})

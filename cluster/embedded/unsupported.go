@@ -9,18 +9,36 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"squall/cluster"
+	"squall/cluster/components"
 )
 
 // Name is this provider's name in scenarios, reports and on the command line.
 const Name = "embedded"
 
-// MaxWorkers is the largest number of workers.
-const MaxWorkers = 3
+// MaxWorkers is the largest number of workers that a cluster starts with.
+const MaxWorkers = 5
 
 // Provider refuses to make clusters on this operating system.
-type Provider struct{}
+type Provider struct {
+	// Milestones is never called.
+	Milestones func(Milestone)
+}
+
+// Milestone is a point that a cluster has reached on its way up.
+type Milestone struct {
+	After time.Duration
+	Node  string
+	What  string
+}
+
+// BareResult is what a bare control plane took.
+type BareResult struct{ Writing, Teardown time.Duration }
+
+// StartBare refuses.
+func StartBare(context.Context, components.Tree) (BareResult, error) { return BareResult{}, refusal() }
 
 var _ cluster.Provider = (*Provider)(nil)
 
