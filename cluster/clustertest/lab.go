@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -38,8 +39,8 @@ type lab struct {
 	client  kubernetes.Interface
 	dynamic dynamic.Interface
 	mapper  meta.ResettableRESTMapper
-	// kubeconfig is a file that kubectl reads.
-	kubeconfig string
+	// folder is for kubectl: the kubeconfig, and what kubectl keeps.
+	folder string
 	// first are the nodes that the cluster was made with, idle those workers of
 	// them that no check acts on.
 	first []cluster.Node
@@ -94,14 +95,13 @@ func (l *lab) connect() error {
 		return err
 	}
 	l.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(l.client.Discovery()))
-	file, err := os.CreateTemp("", "clustertest-kubeconfig-")
-	if err != nil {
+	if l.folder, err = os.MkdirTemp("", "clustertest-"); err != nil {
 		return err
 	}
-	l.kubeconfig = file.Name()
-	_, err = file.Write(text)
-	return errors.Join(err, file.Close())
+	return os.WriteFile(l.kubeconfig(), text, 0o600)
 }
+
+func (l *lab) kubeconfig() string { return filepath.Join(l.folder, "kubeconfig") }
 
 // emptied waits until the checks' namespaces are gone, which nothing but a
 // finalizer that nobody answers can hold up.
@@ -125,8 +125,8 @@ func (l *lab) emptied(ctx context.Context) error {
 func (l *lab) down() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // whatever ended the run
 	defer cancel()
-	if l.kubeconfig != "" {
-		os.Remove(l.kubeconfig)
+	if err := os.RemoveAll(l.folder); err != nil {
+		return err
 	}
 	if err := l.Provider.Remove(ctx, l.spec.Name); err != nil {
 		return fmt.Errorf("removing the cluster %q: %w", l.spec.Name, err)

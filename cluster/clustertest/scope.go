@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -178,7 +179,7 @@ func (s *scope) kubectl(ctx context.Context, args ...string) (string, error) {
 }
 
 func (s *scope) kubectlCommand(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, s.Kubectl, append([]string{"--namespace=" + s.ns, "--kubeconfig=" + s.kubeconfig, "--cache-dir=" + s.kubeconfig + ".cache"}, args...)...)
+	cmd := exec.CommandContext(ctx, s.Kubectl, append([]string{"--namespace=" + s.ns, "--kubeconfig=" + s.kubeconfig(), "--cache-dir=" + filepath.Join(s.folder, "cache")}, args...)...)
 	cmd.Env = append(os.Environ(), "KUBECTL_KUBERC=false")
 	return cmd
 }

@@ -43,6 +43,8 @@ const (
 	whatStarted    what = "kubelet started"    // on a node
 	whatDNS        what = "DNS answers"        // on a node, through the Service
 	whatStopped    what = "stopped"            // on a node, in order
+	whatTakesPods  what = "nodes take pods"    // every node is Ready
+	whatDeployed   what = "workloads applied"  // the early work is done
 	whatExited     what = "exited"             // a program ended
 	whatFailed     what = "failed"             // a part gave up, Status says why
 )

@@ -173,7 +173,7 @@ type earlyWork func(ctx context.Context, kubeconfig []byte) error
 
 // startEarly waits in the background until every node takes pods and then does
 // the early work, if there is any. The outcome arrives once.
-func (p *Provider) startEarly(ctx context.Context, cfg config, early earlyWork) <-chan error {
+func (p *Provider) startEarly(ctx context.Context, cfg config, early earlyWork, reached chan<- event) <-chan error {
 	done := make(chan error, 1)
 	go func() {
 		// The janitor wrote it before it launched anything.
@@ -181,8 +181,13 @@ func (p *Provider) startEarly(ctx context.Context, cfg config, early earlyWork) 
 		if err == nil {
 			err = cluster.WaitNodesReady(ctx, b, nodeNames(cfg))
 		}
+		if err == nil {
+			reached <- event{What: whatTakesPods}
+		}
 		if err == nil && early != nil {
-			err = early(ctx, b)
+			if err = early(ctx, b); err == nil {
+				reached <- event{What: whatDeployed}
+			}
 		}
 		done <- err
 	}()
@@ -207,9 +212,19 @@ func (p *Provider) awaitReady(ctx context.Context, cfg config, j *janitorLink, e
 		b.missing[n.Name] = true
 	}
 	began := time.Now()
-	var nodes <-chan error // nodes Ready, early work done
+	reach := func(e event) {
+		m := Milestone{After: time.Since(began), Node: e.Node, What: string(e.What)}
+		progress(m.String())
+		if p.Milestones != nil {
+			p.Milestones(m)
+		}
+	}
+	reached := make(chan event, 2) // both fit: nobody need receive them
+	var nodes <-chan error        // nodes Ready, early work done
 	for ready := false; len(b.missing) > 0 || !ready; {
 		select {
+		case e := <-reached:
+			reach(e)
 		case err := <-nodes:
 			if err != nil {
 				return nil, err
@@ -223,14 +238,10 @@ func (p *Provider) awaitReady(ctx context.Context, cfg config, j *janitorLink, e
 				return nil, err
 			}
 			if e.What == whatAPI && nodes == nil {
-				nodes = p.startEarly(ctx, cfg, early)
+				nodes = p.startEarly(ctx, cfg, early, reached)
 			}
 			if e.What != whatExited {
-				reached := Milestone{After: time.Since(began), Node: e.Node, What: string(e.What)}
-				progress(reached.String())
-				if p.Milestones != nil {
-					p.Milestones(reached)
-				}
+				reach(e)
 			}
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%w; %s", context.Cause(ctx), b.describe())
