@@ -220,7 +220,7 @@ func (p *Provider) awaitReady(ctx context.Context, cfg config, j *janitorLink, e
 		}
 	}
 	reached := make(chan event, 2) // both fit: nobody need receive them
-	var nodes <-chan error        // nodes Ready, early work done
+	var nodes <-chan error         // nodes Ready, early work done
 	for ready := false; len(b.missing) > 0 || !ready; {
 		select {
 		case e := <-reached:
