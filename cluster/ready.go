@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,13 +38,21 @@ func WaitNodesReady(ctx context.Context, kubeconfig []byte, names []string) erro
 			delete(waiting, n.Name)
 		}
 	}
-	for len(waiting) > 0 {
-		if err := followNodes(ctx, client, note, func() bool { return len(waiting) == 0 }); err != nil {
-			return fmt.Errorf("waiting for nodes to be Ready: %w; last seen: %s", err, describeNodes(waiting))
+	for {
+		err := followNodes(ctx, client, note, func() bool { return len(waiting) == 0 })
+		if len(waiting) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for nodes to be Ready: %w; last seen: %s", errors.Join(context.Cause(ctx), err), describeNodes(waiting))
+		case <-time.After(followPause): // a server that fails may be one of several, or about to be back
 		}
 	}
-	return nil
 }
+
+// followPause is the pause after a list or a watch that failed or was ended.
+const followPause = 50 * time.Millisecond
 
 // followNodes lists the nodes and watches them until done says so or the watch
 // ends, which a server may do at any time.

@@ -3,7 +3,6 @@ package scenarios
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -116,38 +115,6 @@ func (c *checker) head() {
 	if !c.d.has("spec") {
 		c.report("spec", "is missing; it says what to run, what to break and what must hold")
 	}
-}
-
-// cluster checks the cluster's size.
-func (c *checker) cluster() {
-	cluster := c.s.Spec.Cluster
-	const at = "spec.cluster"
-	if c.sound(at+".workers") && (cluster.Workers < 1 || cluster.Workers > MaxWorkers) {
-		c.report(at+".workers", fmt.Sprintf("a cluster has from 1 to %d workers", MaxWorkers))
-	}
-	if n := cluster.ControlPlanes; c.d.has(at+".controlPlanes") && c.sound(at+".controlPlanes") && n != 1 && n != manyControlPlanes {
-		c.report(at+".controlPlanes", "a cluster has one control-plane node, or as many as etcd needs to survive the loss of one: 1 or 3")
-	}
-	if t := cluster.Timers; c.sound(at+".timers") && t != TimersStock && t != TimersFast {
-		c.report(at+".timers", "is no set of timers", TimersStock, TimersFast)
-	}
-	for component := range cluster.Flags {
-		if !slices.Contains(flaggedComponents(), component) {
-			c.report(fieldPath(at+".flags", component), "is no component that takes flags", flaggedComponents()...)
-		}
-	}
-	if cpu := cluster.Node.CPU.MilliValue(); c.sound(at+".node.cpu") && (cpu < 1000 || cpu > 256_000 || cpu%1000 != 0) {
-		c.report(at+".node.cpu", "a node has from 1 to 256 CPUs, whole ones, as a kubelet advertises them")
-	}
-	if memory := cluster.Node.Memory.Value(); c.sound(at+".node.memory") && (memory < 128<<20 || memory > 1<<40) {
-		c.report(at+".node.memory", "a node has from 128Mi to 1Ti of memory")
-	}
-}
-
-// flaggedComponents are the components that take flags. Which flags there are,
-// and which feature gates, the components themselves say before anything starts.
-func flaggedComponents() []string {
-	return []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"}
 }
 
 // phases checks the lengths of the phases.

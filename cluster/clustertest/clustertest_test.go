@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -96,6 +98,58 @@ func TestWithoutAClusterEveryCheckFails(t *testing.T) {
 		assert.ErrorContains(t, r.Err, "nothing can be made")
 		assert.Contains(t, r.String(), "FAIL")
 	}
+}
+
+func TestWhatNeedsAPartThatTheProviderHasNotIsLeftOut(t *testing.T) {
+	s := &suite{Options: Options{Cannot: map[string]string{string(cluster.Storage): "no disks here"}}}
+	needs := Check{Name: "a/b", Needs: []cluster.Part{cluster.Storage}}
+	assert.False(t, s.chooses(needs), "it would be reported as passed")
+	assert.True(t, s.chooses(Check{Name: "a/c"}))
+	assert.True(t, s.chooses(Check{Name: "a/d", Needs: []cluster.Part{cluster.Policy}}))
+	s.Without = []cluster.Part{cluster.Storage}
+	assert.False(t, s.chooses(needs), "asked to fail, it is left out all the same")
+
+	smoke := s.smokeChecks()
+	require.NotEmpty(t, smoke)
+	for _, c := range smoke {
+		assert.NotContains(t, c.Needs, cluster.Storage, c.Name)
+	}
+	s.Cannot = nil
+	assert.Greater(t, len(s.smokeChecks()), len(smoke), "a smoke check needs storage")
+}
+
+func TestChoosingNothingFails(t *testing.T) {
+	results := Run(t.Context(), Options{Provider: nothing{}, Cache: t.TempDir(), Only: regexp.MustCompile("^nosuch")})
+	require.Len(t, results, 1)
+	assert.ErrorContains(t, results[0].Err, `"^nosuch"`)
+}
+
+// found is a provider that has one cluster, and that cluster.
+type found struct {
+	nothing
+	cluster.Cluster
+	removed int
+}
+
+func (p *found) Remove(context.Context, string) error { p.removed++; return nil }
+
+func (*found) Find(context.Context, string) (cluster.Cluster, error) { return nil, cluster.ErrNotFound }
+
+func (*found) List(context.Context) ([]cluster.Info, error) { return nil, nil }
+
+func (*found) Done() <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
+func TestAFolderThatStaysKeepsNoCluster(t *testing.T) {
+	p := &found{}
+	l := &lab{suite: &suite{Options: Options{Provider: p}}, Cluster: p}
+	l.folder = filepath.Join(t.TempDir(), ".") + "/." // which os.RemoveAll refuses
+	require.Error(t, os.RemoveAll(l.folder))
+	assert.ErrorContains(t, l.down(), l.folder)
+	assert.Equal(t, 2, p.removed, "removed, and removed again")
 }
 
 func powerOffAlone(context.Context, *scope) error { return nil }

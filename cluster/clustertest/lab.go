@@ -121,13 +121,16 @@ func (l *lab) emptied(ctx context.Context) error {
 	})
 }
 
-// down removes the cluster and sees that it is gone.
+// down removes the cluster, sees that it is gone, and removes the folder, each
+// whatever became of the other.
 func (l *lab) down() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // whatever ended the run
 	defer cancel()
-	if err := os.RemoveAll(l.folder); err != nil {
-		return err
-	}
+	return errors.Join(l.remove(ctx), os.RemoveAll(l.folder))
+}
+
+// remove removes the cluster and sees that it is gone.
+func (l *lab) remove(ctx context.Context) error {
 	if err := l.Provider.Remove(ctx, l.spec.Name); err != nil {
 		return fmt.Errorf("removing the cluster %q: %w", l.spec.Name, err)
 	}

@@ -255,11 +255,15 @@ func sideBySide(ctx context.Context, s *suite) error {
 	return errors.Join(errs...)
 }
 
+// smokeChecks are those of them that the provider's clusters have the parts for.
+func (s *suite) smokeChecks() []Check {
+	return slices.DeleteFunc(Checks(), func(c Check) bool { return !c.Smoke || !s.canHave(c) })
+}
+
 // smoke runs the smoke checks on a cluster and looks for strangers in it.
 func (l *lab) smoke(ctx context.Context) error {
-	smoke := slices.DeleteFunc(Checks(), func(c Check) bool { return !c.Smoke })
 	var errs []error
-	for _, r := range l.parallel(smoke, atOnce/2, func(c Check) error { return l.run(ctx, c) }) {
+	for _, r := range l.parallel(l.smokeChecks(), atOnce/2, func(c Check) error { return l.run(ctx, c) }) {
 		if r.Err != nil {
 			errs = append(errs, fmt.Errorf("%s on %s: %w", r.Check.Name, l.spec.Name, r.Err))
 		}

@@ -36,7 +36,8 @@ type suite struct {
 }
 
 // Run runs the checks and returns a result for each of them, those that were
-// left out not included. When ctx ends, what runs fails with its cause. All that
+// left out not included; when all were, one result says so and fails. When ctx
+// ends, what runs fails with its cause. All that
 // the suite has made is removed before it returns.
 func Run(ctx context.Context, o Options) []Result {
 	if o.Log == nil {
@@ -48,6 +49,9 @@ func Run(ctx context.Context, o Options) []Result {
 		if s.chooses(c) {
 			chosen = append(chosen, c)
 		}
+	}
+	if len(chosen) == 0 {
+		return s.all([]Check{someChosen()}, fmt.Errorf("no check is left to run: Only is %q; docs/clustertest.md lists the checks", o.Only))
 	}
 	var err error
 	if s.probe, err = makeProbe(ctx, o.Cache); err != nil {
@@ -62,7 +66,13 @@ func Run(ctx context.Context, o Options) []Result {
 
 func (s *suite) chooses(c Check) bool {
 	needed := slices.ContainsFunc(c.Needs, func(p cluster.Part) bool { return slices.Contains(s.Without, p) })
-	return (s.Only == nil || s.Only.MatchString(c.Name)) && (c.Long == "" || s.Long) && (len(s.Without) == 0 || needed)
+	return (s.Only == nil || s.Only.MatchString(c.Name)) && (c.Long == "" || s.Long) && (len(s.Without) == 0 || needed) && s.canHave(c)
+}
+
+// canHave tells whether the provider has all parts that a check needs. That it
+// refuses those that it has not, making/parts checks.
+func (s *suite) canHave(c Check) bool {
+	return !slices.ContainsFunc(c.Needs, func(p cluster.Part) bool { return s.Cannot[string(p)] != "" })
 }
 
 func of(checks []Check, when stage) []Check {
@@ -88,6 +98,11 @@ func (s *suite) shared(ctx context.Context, chosen []Check) []Result {
 	results = append(results, s.parallel(nodes, nodesAtOnce, on)...)
 	results = append(results, s.parallel([]Check{namespacesGone()}, 1, func(Check) error { return l.emptied(ctx) })...)
 	return append(results, s.parallel([]Check{removed()}, 1, func(Check) error { return l.down() })...)
+}
+
+// someChosen is what fails when nothing else runs, so that nothing passes.
+func someChosen() Check {
+	return Check{Name: "suite/chosen", Says: "there is a check to run"}
 }
 
 // The checks that end the shared cluster. They run whatever was chosen.
@@ -148,11 +163,6 @@ func deadline(ctx context.Context, c Check) (context.Context, context.CancelFunc
 
 // run runs one check in a namespace of its own.
 func (l *lab) run(ctx context.Context, c Check) error {
-	for _, part := range c.Needs {
-		if why := l.Cannot[string(part)]; why != "" {
-			return nil // making/parts shows the refusal
-		}
-	}
 	ctx, cancel := deadline(ctx, c)
 	defer cancel()
 	s, err := l.enter(ctx, c.Name)

@@ -57,7 +57,7 @@ func versionFact() Fact {
 	case g.Version == 1:
 		return Fact{What: "cgroup v1", For: "nodes are paused by SIGSTOP: what v1 freezes cannot be killed", OK: true}
 	}
-	return Fact{What: "cgroup v2: written, not run by us: tell us how it goes", For: "nodes are paused by the freezer", OK: true}
+	return Fact{What: "cgroup v2: written, not run by us: tell us how it goes", For: "nodes are paused by SIGSTOP, as on v1", OK: true}
 }
 
 // sysResourceFact says whether OOM scores and limits can be set.

@@ -5,6 +5,7 @@ package embedded
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -188,7 +189,7 @@ func runningDNS(ctx context.Context, client *rest.RESTClient) (*corev1.Pod, erro
 			return pod, nil
 		}
 	}
-	return nil, context.Cause(ctx)
+	return nil, errors.Join(errors.New("the API server ended the watch of CoreDNS' pod"), context.Cause(ctx))
 }
 
 // waitDNSReady waits until the CoreDNS at an address says that it is ready.

@@ -37,6 +37,8 @@ func StartBare(ctx context.Context, tree components.Tree) (result BareResult, er
 		return result, fmt.Errorf("making a folder for a bare control plane: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeoutCause(ctx, bringUpDeadline, fmt.Errorf("not within %s", bringUpDeadline))
+	defer cancel()
 	began := time.Now()
 	b := bare{tree: tree, dir: dir}
 	defer func() {
@@ -163,7 +165,12 @@ func createOne(ctx context.Context, client *rest.RESTClient) error {
 func (b *bare) stop() {
 	for i := len(b.ended) - 1; i >= 0; i-- {
 		p := b.ended[i]
-		_ = syscall.Kill(p.pid, syscall.SIGTERM) // it may have ended
+		select {
+		case <-p.done: // it has ended, and its pid may be another's
+			continue
+		default:
+		}
+		_ = syscall.Kill(p.pid, syscall.SIGTERM)
 		select {
 		case <-p.done:
 		case <-time.After(cleanTimeout):

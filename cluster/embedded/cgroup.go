@@ -3,7 +3,6 @@
 package embedded
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"squall/cluster"
 )
 
 // groupPrefix begins the name of every group that Squall makes on a host, so
@@ -50,14 +51,9 @@ func (h hierarchy) has(controller string) bool {
 
 // findGroups returns the control groups as this process sees them.
 func findGroups() (groups, error) {
-	f, err := os.Open("/proc/self/mountinfo")
+	lines, err := mountLines()
 	if err != nil {
 		return groups{}, fmt.Errorf("finding the control groups: %w", err)
-	}
-	defer f.Close()
-	var lines []string
-	for scan := bufio.NewScanner(f); scan.Scan(); {
-		lines = append(lines, scan.Text())
 	}
 	g := parseGroups(lines)
 	if g.Version == 0 {
@@ -108,9 +104,9 @@ func parseHierarchy(line string) (h hierarchy, version int) {
 	}
 	switch right[0] {
 	case "cgroup":
-		return hierarchy{Dir: left[4], Options: remountOptions(right[2])}, 1
+		return hierarchy{Dir: plainPath(left[4]), Options: remountOptions(right[2])}, 1
 	case "cgroup2":
-		return hierarchy{Dir: left[4]}, 2
+		return hierarchy{Dir: plainPath(left[4])}, 2
 	}
 	return hierarchy{}, 0
 }
@@ -176,7 +172,9 @@ func (g groups) exists(path string) bool {
 	})
 }
 
-// ours lists the names of the clusters of which there are groups.
+// ours lists the names of the clusters of which there are groups. What no
+// cluster can be called is somebody else's: systemd has squall.slice for who
+// runs something in a slice of that name.
 func (g groups) ours() ([]string, error) {
 	var names []string
 	for _, h := range g.Hierarchies {
@@ -185,7 +183,8 @@ func (g groups) ours() ([]string, error) {
 			return nil, fmt.Errorf("listing control groups: %w", err)
 		}
 		for _, e := range entries {
-			if name, ok := strings.CutPrefix(e.Name(), groupPrefix); ok && e.IsDir() && !slices.Contains(names, name) {
+			name, ok := strings.CutPrefix(e.Name(), groupPrefix)
+			if ok && e.IsDir() && cluster.CheckName(name) == nil && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}

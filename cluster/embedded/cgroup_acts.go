@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"squall/cluster"
 )
 
 // make makes a group, and what it needs above it.
@@ -44,38 +42,6 @@ func (g groups) inside() groups {
 		g.Hierarchies = []hierarchy{{Dir: "/sys/fs/cgroup"}}
 	}
 	return g
-}
-
-// freeze stops every process of a group and of those below it where it stands,
-// or lets them go on. The kernel does it in the background; [groups.frozen] says
-// when it is done. Frozen processes can be killed. On version 1 they cannot, so
-// there it is refused: use SIGSTOP on [groups.processes].
-func (g groups) freeze(path string, on bool) error {
-	if g.Version == 1 {
-		return fmt.Errorf("freezing the control group %s: cgroup v1 cannot kill what is frozen: %w", path, cluster.ErrUnsupported)
-	}
-	value := "0"
-	if on {
-		value = "1"
-	}
-	file := filepath.Join(g.Hierarchies[0].Dir, path, "cgroup.freeze")
-	if err := os.WriteFile(file, []byte(value), 0o644); err != nil {
-		return fmt.Errorf("freezing a control group: writing %s to %s: %w", value, file, err)
-	}
-	return nil
-}
-
-// frozen tells whether every process of a group stands still. It is false on
-// version 1, where none is frozen.
-func (g groups) frozen(path string) (bool, error) {
-	if g.Version == 1 {
-		return false, nil
-	}
-	value, err := readField(filepath.Join(g.Hierarchies[0].Dir, path, "cgroup.events"), "frozen")
-	if err != nil {
-		return false, fmt.Errorf("asking whether a control group is frozen: %w", err)
-	}
-	return value == 1, nil
 }
 
 // processesBelow lists the processes of a group's folder and of those below it.

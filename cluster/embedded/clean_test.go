@@ -46,12 +46,13 @@ func TestCleanRemovesHalfMadeFiles(t *testing.T) {
 	ours := []string{
 		made(p.cache, "prepared", "0123abcd.no-such-cluster"+savedSuffix), made(p.cache, "stores", "making"),
 		made(p.cache, "images", "scratch", "make-1"), made(p.cache, "components", "scratch", "make-2"),
-		made(p.cache, "bench-77"),
+		made(p.cache, "squall-bench-77"),
 		made(os.TempDir(), "squall-kubectl-12"), made(os.TempDir(), "squall-unpack-34"),
-		made(os.TempDir(), "squall-bare-9"),
+		made(os.TempDir(), "squall-bare-9"), made(os.TempDir(), "squall-conformance-4321-1234567890"),
 	}
 	others := []string{
 		made(p.cache, "prepared", "0123abcd"), made(p.cache, "stores", "0123abcd"), made(p.cache, "images", "entries", "a"),
+		made(p.cache, "bench-results"), made(p.cache, "bench-78"), made(p.cache, "squall-bench-results"),
 		made(os.TempDir(), "squall-notes"), made(os.TempDir(), "squall-parts-mine"),
 	}
 	young := filepath.Join(os.TempDir(), "squall-parts-56")
@@ -69,6 +70,28 @@ func TestCleanRemovesHalfMadeFiles(t *testing.T) {
 	for _, path := range append(others, young, used) {
 		_, err := os.Stat(path)
 		assert.NoError(t, err)
+	}
+}
+
+// Folders have the names that their makers give them: [os.MkdirTemp] adds digits,
+// and runs of conformance tests put their process id before them.
+func TestTemporaryNames(t *testing.T) {
+	for pattern, verb := range map[string]string{
+		"squall-parts-": "", "squall-unpack-": "", "squall-kubectl-": "kubectl", "squall-bare-*": "bench",
+		fmt.Sprintf("squall-conformance-%d-", os.Getpid()): "conformance",
+	} {
+		path, err := os.MkdirTemp(t.TempDir(), pattern)
+		require.NoError(t, err)
+		name := filepath.Base(path)
+		if assert.Regexp(t, temporaryName, name) {
+			assert.Equal(t, verb, temporaryVerb(name), name)
+		}
+	}
+	for _, name := range []string{
+		"squall-notes-12", "squall-parts-mine", "squall-conformance-notes-123", "squall-conformance-1-2-3",
+		"squall-conformance-1-", "squall-kubectl-", "my-squall-kubectl-12",
+	} {
+		assert.NotRegexp(t, temporaryName, name)
 	}
 }
 
@@ -100,6 +123,76 @@ func TestCleanUnmountsAndLeavesWhatWasMounted(t *testing.T) {
 	cleanAll(t, p, `what the dead cluster "mounted" left: its state folder`, "the mount "+beside)
 	assert.FileExists(t, filepath.Join(theirs, "file"))
 	assert.NoDirExists(t, p.folder("mounted"))
+}
+
+// What a mountinfo says of such names is not what they are called.
+func TestMountsWithBlanksInTheirNamesAreUnmounted(t *testing.T) {
+	theirs, folder := t.TempDir(), filepath.Join(t.TempDir(), "state")
+	require.NoError(t, os.WriteFile(filepath.Join(theirs, "file"), nil, 0o600))
+	at := filepath.Join(folder, `with a blank and a \`, "in\tit")
+	require.NoError(t, mount(theirs, at, "", unix.MS_BIND, ""))
+	t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH) })
+	points, err := mountsBelow(folder)
+	require.NoError(t, err)
+	assert.Equal(t, []string{at}, points)
+	require.NoError(t, removeFolder(folder))
+	assert.FileExists(t, filepath.Join(theirs, "file"))
+	assert.NoDirExists(t, folder)
+}
+
+func TestPathsOfAMountinfo(t *testing.T) {
+	for escaped, plain := range map[string]string{
+		"/plain": "/plain", `/a\040b`: "/a b", `/a\134040`: `/a\040`, `/tab\011`: "/tab\t", `/end\04`: `/end\04`, `/no\999`: `/no\999`,
+	} {
+		assert.Equal(t, plain, plainPath(escaped))
+	}
+}
+
+func TestGroupsOfOthersAreNotTakenForClusters(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"squall.", "squall.slice", "squall.scope", "squall.service", "squall.web.service", "squall.Demo", "squall.demo"} {
+		require.NoError(t, os.Mkdir(filepath.Join(root, name), 0o755))
+	}
+	names, err := groups{Version: 2, Hierarchies: []hierarchy{{Dir: root}}}.ours()
+	require.NoError(t, err)
+	assert.Equal(t, []string{"demo"}, names)
+}
+
+// A folder that no cluster can have made goes; the group that would bear its name
+// stays.
+func TestAFolderWithTheNameOfAUnitIsNoCluster(t *testing.T) {
+	root := t.TempDir()
+	p := &Provider{run: filepath.Join(root, "run")}
+	group := filepath.Join(root, "groups", groupPrefix+"slice")
+	require.NoError(t, os.MkdirAll(group, 0o755))
+	require.NoError(t, os.MkdirAll(p.folder("slice"), 0o700))
+	g := groups{Version: 2, Hierarchies: []hierarchy{{Dir: filepath.Dir(group)}}}
+	require.NoError(t, p.removeDead(t.Context(), g, "slice"))
+	assert.DirExists(t, group)
+	assert.NoDirExists(t, p.folder("slice"))
+}
+
+func TestClustersThatComeUpLiveAlready(t *testing.T) {
+	p := &Provider{run: t.TempDir()}
+	living, err := p.Living(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, living)
+	for _, name := range []string{"coming", "dead"} {
+		require.NoError(t, os.MkdirAll(p.folder(name), 0o700))
+		f, err := takeLock(filepath.Join(p.folder(name), lockFile))
+		require.NoError(t, err)
+		if name == "coming" {
+			defer f.Close()
+			continue
+		}
+		require.NoError(t, f.Close())
+	}
+	living, err = p.Living(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"coming"}, living)
+	ready, err := p.List(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, ready)
 }
 
 func TestCleanTakesAFileForAFolderNot(t *testing.T) {

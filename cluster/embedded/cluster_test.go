@@ -129,9 +129,9 @@ func (c *testCluster) mustKubectl(t *testing.T, args ...string) string {
 }
 
 // upCluster makes the shared cluster.
-func upCluster(t *testing.T) *testCluster {
+func upCluster(t *testing.T, registry string) *testCluster {
 	return upWith(t, cluster.Spec{
-		Name: "test", Workers: 3,
+		Name: "test", Workers: 3, Registries: []string{registry}, Early: early,
 		NodeCPU: resource.MustParse("1"), NodeMemory: resource.MustParse("1536Mi"),
 	})
 }
@@ -160,8 +160,11 @@ func upWith(t *testing.T, spec cluster.Spec) *testCluster {
 }
 
 func TestCluster(t *testing.T) {
-	c := upCluster(t)
+	host := startRegistry(t, provider())
+	c := upCluster(t, host)
 	c.startBusy(t)
+	t.Run("early work", c.testEarly)
+	t.Run("images from a registry", func(t *testing.T) { c.testPull(t, host) })
 	t.Run("nodes", c.testNodes)
 	t.Run("names and the list", c.testFind)
 	t.Run("rights", c.testRights)

@@ -58,11 +58,14 @@ func TestSuite(t *testing.T) {
 func TestSuiteCanFail(t *testing.T) {
 	o := suiteOptions(t, "bare")
 	o.Without = cluster.Parts()
+	tried := 0
 	for _, r := range clustertest.Run(t.Context(), o) {
 		if len(r.Check.Needs) > 0 {
+			tried++
 			assert.Error(t, r.Err, "%s passes without %v", r.Check.Name, r.Check.Needs)
 		}
 	}
+	assert.NotZero(t, tried, "no check that needs a part ran with -clustertest.only %q", *suiteOnly)
 	for _, part := range cluster.Parts() {
 		needs := func(c clustertest.Check) bool { return slices.Contains(c.Needs, part) }
 		assert.True(t, slices.ContainsFunc(clustertest.Checks(), needs), "no check needs %s", part)

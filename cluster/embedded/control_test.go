@@ -3,11 +3,14 @@
 package embedded
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -83,8 +86,24 @@ func TestTheJanitorsEndOfALifelineClosesTheSupervisors(t *testing.T) {
 		t.Fatal("it is reported before the world knows")
 	case <-time.After(20 * time.Millisecond):
 	}
-	change.done()
+	change.done(nil)
 	assert.NoError(t, <-reported)
+
+	// What the janitor cannot write down fails, and what comes after does not.
+	go func() { reported <- l.report(t.Context(), nodes) }()
+	(<-changes).done(errors.New("no space left on device"))
+	assert.ErrorContains(t, <-reported, "no space left on device")
+	brief, cancel := context.WithCancel(t.Context())
+	go func() { reported <- l.report(brief, nodes) }()
+	late := <-changes
+	cancel()
+	assert.ErrorIs(t, <-reported, context.Canceled)
+	late.done(errors.New("late"))
+	go func() { reported <- l.report(t.Context(), nodes[:1]) }()
+	change = <-changes
+	assert.Equal(t, nodes[:1], change.nodes)
+	change.done(nil)
+	assert.NoError(t, <-reported, "the answer is not the late one's")
 
 	require.NoError(t, unix.Shutdown(ends[1], unix.SHUT_RDWR))
 	select {
@@ -111,6 +130,101 @@ func TestOnlyMembersOfANodeAreSignalled(t *testing.T) {
 	require.Eventually(t, func() bool { state, ok := processState(pid); return ok && standsStill(state) }, 5*time.Second, time.Millisecond)
 	_, ok = processState(1 << 30)
 	assert.False(t, ok)
+}
+
+func TestAStopThatWaitsIsRead(t *testing.T) {
+	const status = "Name:\tsh\nState:\tD (disk sleep)\nSigQ:\t1/94\nSigPnd:\t%s\nShdPnd:\t%s\nSigBlk:\t0000000000040000\n"
+	const none, stop, others = "0000000000000000", "0000000000040000", "fffffffffffbffff"
+	assert.False(t, hasPending(fmt.Sprintf(status, none, none), unix.SIGSTOP))
+	assert.True(t, hasPending(fmt.Sprintf(status, none, stop), unix.SIGSTOP))
+	assert.True(t, hasPending(fmt.Sprintf(status, stop, none), unix.SIGSTOP))
+	assert.False(t, hasPending(fmt.Sprintf(status, others, others), unix.SIGSTOP))
+	assert.False(t, stopPending(os.Getpid()))
+	assert.False(t, stopPending(1<<30), "it has ended")
+}
+
+func TestANodeHearsNothingBeforeItsSetup(t *testing.T) {
+	link, theirs, err := socketPair("worker-1")
+	require.NoError(t, err)
+	defer theirs.Close()
+	defer link.conn.Close()
+	node := nodeConfig{Name: "worker-1", Index: 1}
+	s, r := newSlot(node), newNodeRun(0, link)
+	s.space = 7
+	h := &host{cfg: config{Nodes: layOut(cluster.Spec{Workers: 1})}, slots: []*slot{s}}
+	assert.True(t, h.began(s, r))
+	h.letJoin() // while the node is plugged in
+	h.tell(order{Peers: []nodeConfig{node}})
+	require.NoError(t, h.instruct(s, r, true))
+	h.tell(order{Stop: true})
+
+	orders := json.NewDecoder(theirs)
+	var first, second, third order
+	require.NoError(t, orders.Decode(&first))
+	require.NotNil(t, first.Setup)
+	assert.Equal(t, node, first.Setup.Node)
+	assert.Equal(t, []nodeConfig{node}, first.Setup.Peers)
+	assert.EqualValues(t, 7, first.Setup.VolumeSpace)
+	require.NoError(t, orders.Decode(&second))
+	assert.Equal(t, order{Go: true}, second)
+	require.NoError(t, orders.Decode(&third))
+	assert.Equal(t, order{Stop: true}, third)
+}
+
+func TestANodeMayStopTwice(t *testing.T) {
+	r := newNodeRun(0, nil)
+	r.note(event{What: whatStopped})
+	r.note(event{What: whatStopped})
+	<-r.stopped
+}
+
+func TestOutputThatStaysOpenEndsWithTheContext(t *testing.T) {
+	p, err := newPipes(cluster.Exec{})
+	require.NoError(t, err)
+	defer p.close()
+	kept, err := unix.Dup(int(p.theirs[1])) // as a program that has left its session
+	require.NoError(t, err)
+	defer unix.Close(kept)
+	p.start()
+	ctx, cancel := context.WithCancel(t.Context())
+	drained := make(chan error, 1)
+	go func() { drained <- p.drain(ctx) }()
+	select {
+	case err := <-drained:
+		t.Fatalf("it does not wait for the output: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	cancel()
+	select {
+	case err := <-drained:
+		assert.ErrorIs(t, err, context.Canceled)
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for output that never ends")
+	}
+}
+
+func TestALockThatIsLookedAtIsFree(t *testing.T) {
+	path := filepath.Join(t.TempDir(), lockFile)
+	looking, err := os.Create(path)
+	require.NoError(t, err)
+	defer looking.Close()
+	require.NoError(t, unix.Flock(int(looking.Fd()), unix.LOCK_SH))
+	_, err = takeFree(t.Context(), path)
+	assert.ErrorIs(t, err, cluster.ErrExists, "it is held for good")
+	defer time.AfterFunc(20*time.Millisecond, func() { looking.Close() }).Stop()
+	f, err := takeFree(t.Context(), path)
+	require.NoError(t, err)
+	f.Close()
+}
+
+func TestOneMoreWorkerMustFitIntoTheHost(t *testing.T) {
+	m := hostMemory{Total: 16 << 30, Available: 3 << 30}
+	assert.NoError(t, checkRoom(6, 2<<30, m))
+	err := checkRoom(7, 2<<30, m)
+	assert.ErrorIs(t, err, cluster.ErrHost, "the others have not used theirs yet")
+	assert.ErrorContains(t, err, "room for 7 such workers in all")
+	assert.ErrorIs(t, checkRoom(1, 4<<30, m), cluster.ErrHost, "not available now")
+	assert.NoError(t, checkRoom(15, 0, m), "not held to a size")
 }
 
 func TestAWorkerThatIsAddedHasANameAndKeysOfItsOwn(t *testing.T) {

@@ -40,16 +40,20 @@ func (m *machine) startControlPlane(ctx context.Context) error {
 		return m.startGated(server, manager)
 	}
 	m.programs.keep(server)
+	if m.again {
+		// The API may not answer before other members of etcd are back, and they
+		// are not started before this node is: nothing here waits for it.
+		m.programs.keep(manager)
+		m.send(event{What: whatOpen})
+		return nil
+	}
 	client, err := m.waitAPI(ctx)
 	if err != nil {
 		return err
 	}
 	m.send(event{What: whatAPI})
-	if m.again || m.Node.Name != controlPlaneName {
+	if m.Node.Name != controlPlaneName {
 		m.programs.keep(manager)
-		if m.again {
-			m.send(event{What: whatOpen})
-		}
 		return nil
 	}
 	if err := applyAddons(ctx, client, m.addons()); err != nil {
@@ -103,7 +107,7 @@ func (m *machine) startScheduler(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m.Prepared {
+	if m.Prepared || m.again {
 		m.send(event{What: whatAPI})
 	}
 	if err := waitExists(ctx, client, "/api/v1/nodes", m.Node.Name); err != nil {

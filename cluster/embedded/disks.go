@@ -9,10 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"squall/cluster/volumes"
@@ -34,11 +31,6 @@ const (
 	volumesSocket = clusterDir + "/volumes.sock"
 	backingDir    = clusterDir + "/backing"
 	volumesFolder = "volumes" // below a node's disk
-	// blockSize is ext4's here; sizes are whole multiples, so that what is asked
-	// for is what is there.
-	blockSize = 4096
-	// leastVolume is the smallest volume that is made: ext4 has fixed parts.
-	leastVolume = 1 << 20
 )
 
 // nodeVolumes is the folder of a node's volumes.
@@ -50,25 +42,35 @@ type volume struct {
 	device string
 }
 
-// diskOrder asks the supervisor to mount a volume or to change its size, or,
-// with Bytes zero, to unmount it; the answer is a text, empty when it is done.
+// diskOrder asks the supervisor to mount a volume or to make it larger, or to
+// unmount it; the answer is a text, empty when it is done.
 type diskOrder struct {
-	Path  string
-	Bytes int64
+	Path    string
+	Bytes   int64
+	Unmount bool
 }
 
-// diskTimeout bounds an order from end to end; making a file system takes some
-// 50 ms.
-const diskTimeout = 30 * time.Second
+// Making a file system takes some 50 ms.
+const (
+	// diskTimeout bounds an order from end to end; it is less than what volumes
+	// gives one attempt.
+	diskTimeout = 20 * time.Second
+	// talkTimeout bounds saying an order, and saying its answer.
+	talkTimeout = 5 * time.Second
+	// acceptPause is the pause when the supervisor is out of files: nothing
+	// announces that some are free again.
+	acceptPause = 30 * time.Millisecond
+)
 
 // askDisk sends an order to the supervisor, from a node.
 func askDisk(o diskOrder) error {
-	c, err := net.DialTimeout("unix", volumesSocket, diskTimeout)
+	deadline := time.Now().Add(diskTimeout)
+	c, err := (&net.Dialer{Deadline: deadline}).Dial("unix", volumesSocket)
 	if err != nil {
 		return fmt.Errorf("reaching the supervisor, which mounts volumes: %w", err)
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(diskTimeout)); err != nil {
+	if err := c.SetDeadline(deadline); err != nil {
 		return err
 	}
 	var problem string
@@ -98,10 +100,10 @@ func (h *host) serveDisks() error {
 		for {
 			c, err := l.Accept()
 			if err != nil {
-				time.Sleep(diskTimeout / 1000) // out of files: nothing announces that some are free again
+				time.Sleep(acceptPause)
 				continue
 			}
-			h.takeDisk(c) // one at a time: loop devices are taken by number
+			go h.takeDisk(c) // who says nothing keeps nobody else waiting
 		}
 	}()
 	return nil
@@ -109,7 +111,7 @@ func (h *host) serveDisks() error {
 
 func (h *host) takeDisk(c net.Conn) {
 	defer c.Close()
-	if c.SetDeadline(time.Now().Add(diskTimeout)) != nil {
+	if c.SetDeadline(time.Now().Add(talkTimeout)) != nil {
 		return
 	}
 	var o diskOrder
@@ -120,28 +122,57 @@ func (h *host) takeDisk(c net.Conn) {
 	if err := h.changeDisk(o); err != nil {
 		problem = err.Error()
 	}
+	if c.SetDeadline(time.Now().Add(talkTimeout)) != nil {
+		return
+	}
 	_ = json.NewEncoder(c).Encode(problem) // who asked may be gone, and asks again
 }
 
-// changeDisk carries an order out.
+// changeDisk carries an order out, one at a time: loop devices are taken by
+// number.
 func (h *host) changeDisk(o diskOrder) error {
 	if ok, err := filepath.Match(nodeVolumes("*")+"/*", o.Path); !ok || err != nil || o.Path != filepath.Clean(o.Path) {
 		return fmt.Errorf("%q is no place for a volume", o.Path)
 	}
 	h.mounting.Lock()
 	defer h.mounting.Unlock()
-	if o.Bytes == 0 {
+	if o.Unmount {
 		return h.forgetDisk(o.Path)
 	}
-	bytes := max(leastVolume, (o.Bytes+blockSize-1)/blockSize*blockSize)
-	if v, ok := h.volumes[o.Path]; ok {
-		return h.growDisk(v, bytes)
+	if o.Bytes <= 0 {
+		return fmt.Errorf("a volume cannot have %d bytes", o.Bytes)
 	}
-	v, err := h.makeDisk(o.Path, bytes)
+	v, ok := h.volumes[o.Path]
+	if err := roomFor(v, o.Bytes); err != nil {
+		return err
+	}
+	if ok {
+		return h.growDisk(v, volumeBytes(o.Bytes))
+	}
+	v, err := h.makeDisk(o.Path, volumeBytes(o.Bytes))
 	if err == nil {
 		h.volumes[o.Path] = v
 	}
 	return err
+}
+
+// roomFor refuses what the host's disk has no room for, beyond what must stay
+// free: others may have filled it since the cluster started.
+func roomFor(v volume, bytes int64) error {
+	more := bytes
+	if v.file != nil {
+		info, err := v.file.Stat()
+		if err != nil {
+			return fmt.Errorf("looking at the file behind a volume: %w", err)
+		}
+		more -= info.Size()
+	}
+	left, err := volumeSpace(backingDir, 1)
+	if err != nil || more <= left {
+		return err
+	}
+	return fmt.Errorf("the host's disk has too little space for a volume of %d MiB: %d MiB are left of it beyond the %.0f %% that stay free; free some of it",
+		bytes>>20, left>>20, leastFree*100)
 }
 
 // forgetDisk unmounts a volume. The device frees itself when the last mount of
@@ -149,7 +180,7 @@ func (h *host) changeDisk(o diskOrder) error {
 func (h *host) forgetDisk(path string) error {
 	v, ok := h.volumes[path]
 	if !ok {
-		return nil
+		return detachUnknown(path)
 	}
 	if err := volumes.Detach(path); err != nil {
 		return err
@@ -158,88 +189,14 @@ func (h *host) forgetDisk(path string) error {
 	return v.file.Close()
 }
 
-// makeDisk mounts a new file system.
-func (h *host) makeDisk(path string, bytes int64) (volume, error) {
-	fd, err := unix.Open(backingDir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return volume{}, fmt.Errorf("making the file behind a volume: %w", err)
+// detachUnknown unmounts what may be mounted at a path that is no volume's: its
+// making failed half-way.
+func detachUnknown(path string) error {
+	err := volumes.Detach(path)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, fs.ErrNotExist) { // it is no mount, or not there
+		return nil
 	}
-	v := volume{file: os.NewFile(uintptr(fd), "volume")}
-	if err := h.fillDisk(&v, path, bytes); err != nil {
-		v.file.Close()
-		return volume{}, err
-	}
-	return v, nil
-}
-
-// fillDisk makes a file system in a new volume's file and mounts it.
-func (h *host) fillDisk(v *volume, path string, bytes int64) error {
-	if err := v.file.Truncate(bytes); err != nil {
-		return fmt.Errorf("making the file behind a volume: %w", err)
-	}
-	// No journal: a volume's file system never crashes without its host.
-	if err := h.tool(v.file, "mkfs.ext4", "-q", "-F", "-m", "0", "-b", fmt.Sprint(blockSize),
-		"-O", "^has_journal", "-E", "nodiscard,lazy_itable_init=1", "/proc/self/fd/3"); err != nil {
-		return err
-	}
-	loop, err := attachLoop(v.file)
-	if err != nil {
-		return err
-	}
-	defer loop.Close() // the mount keeps the device from here on
-	v.device = loop.Name()
-	// minixdf: the size that is shown is the whole one.
-	if err := unix.Mount(v.device, path, "ext4", unix.MS_NODEV, "minixdf"); err != nil {
-		return fmt.Errorf("mounting a volume at %s: %w", path, err)
-	}
-	if err := os.Remove(filepath.Join(path, "lost+found")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("clearing a new volume: %w", err)
-	}
-	return nil
-}
-
-// growDisk makes a mounted volume's file, device and file system larger.
-func (h *host) growDisk(v volume, bytes int64) error {
-	if info, err := v.file.Stat(); err != nil || info.Size() >= bytes {
-		return err
-	}
-	if err := v.file.Truncate(bytes); err != nil {
-		return fmt.Errorf("growing the file behind a volume: %w", err)
-	}
-	loop, err := os.OpenFile(v.device, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("opening a volume's device: %w", err)
-	}
-	defer loop.Close()
-	if err := unix.IoctlSetInt(int(loop.Fd()), unix.LOOP_SET_CAPACITY, 0); err != nil {
-		return fmt.Errorf("growing a volume's device: %w", err)
-	}
-	return h.tool(loop, "resize2fs", v.device)
-}
-
-// tool runs a program of e2fsprogs with a file as its descriptor 3.
-func (h *host) tool(file *os.File, name string, args ...string) error {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return fmt.Errorf("volumes need %s: %w", name, err)
-	}
-	said, err := os.CreateTemp("", "squall-tool-*")
-	if err != nil {
-		return err
-	}
-	defer said.Close()
-	defer os.Remove(said.Name())
-	_, ended, err := h.reaper.start(path, append([]string{name}, args...), &syscall.ProcAttr{
-		Env:   partEnvironment(),
-		Files: []uintptr{0, said.Fd(), said.Fd(), file.Fd()},
-	})
-	if err != nil {
-		return err
-	}
-	if status := <-ended; status != 0 {
-		return fmt.Errorf("%s %s: %s: %s", name, strings.Join(args, " "), describeStatus(status), strings.TrimSpace(tailOf(said, maxTail)))
-	}
-	return nil
+	return err
 }
 
 // volumeSpace is how many bytes the volumes of each of so many nodes may have

@@ -98,7 +98,7 @@ func (p *Provider) Create(ctx context.Context, spec cluster.Spec, progress func(
 	}
 	chosen, err := resolveSettings(ctx, tree, spec)
 	if err != nil {
-		return nil, fmt.Errorf("making the cluster %q: %w", spec.Name, err)
+		return nil, fmt.Errorf("%w:\n%w", cluster.ErrSpec, err)
 	}
 	cfg := config{
 		Name:        spec.Name,
@@ -150,10 +150,14 @@ func (p *Provider) check(spec cluster.Spec) error {
 	}
 	memory, err := readMemory()
 	host = append(host, err, checkSize(spec, memory), checkWatchers(spec))
-	if err := errors.Join(append(host, p.checkHost()...)...); err != nil {
-		errs = append(errs, fmt.Errorf("%w:\n%w", cluster.ErrHost, err))
+	var refusals []error
+	if err := errors.Join(errs...); err != nil {
+		refusals = append(refusals, fmt.Errorf("%w:\n%w", cluster.ErrSpec, err))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(append(host, p.checkHost()...)...); err != nil {
+		refusals = append(refusals, fmt.Errorf("%w:\n%w", cluster.ErrHost, err))
+	}
+	return errors.Join(refusals...)
 }
 
 // components builds what clusters run.
@@ -172,7 +176,10 @@ func (p *Provider) checkSettings(ctx context.Context, spec cluster.Spec) error {
 	if err == nil {
 		_, err = resolveSettings(ctx, tree, spec)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("%w:\n%w", cluster.ErrSpec, err)
+	}
+	return nil
 }
 
 // parts builds or finds what every cluster runs, and its images.
@@ -208,9 +215,9 @@ func (p *Provider) launchWith(ctx context.Context, cfg config, early earlyWork, 
 		cancel(err)
 	}
 	<-unpacked
-	if err != nil && cfg.Prepared != "" && !errors.Is(err, context.Canceled) && !errors.Is(err, cluster.ErrHost) {
+	if cfg.Prepared != "" && errors.Is(err, errControlPlane) {
 		// It may be what is damaged; without it the next start is a first one.
-		err = errors.Join(err, os.RemoveAll(cfg.Prepared))
+		err = errors.Join(err, discard(cfg.Prepared))
 	}
 	return c, err
 }

@@ -60,7 +60,9 @@ func (h *handle) exec(ctx context.Context, run cluster.Exec) error {
 		<-ended
 		err = context.Cause(ctx)
 	}
-	pipes.drain()
+	if late := pipes.drain(ctx); err == nil {
+		err = late
+	}
 	return err
 }
 

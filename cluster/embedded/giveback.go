@@ -15,8 +15,8 @@ import (
 // giveBack returns the memory that starting took: a part of a cluster starts as
 // the whole program, whose packages set themselves up, and then uses little of
 // it for as long as the cluster lives. Garbage goes back to the kernel; the
-// program's read-only pages are let go of and come back from its file when they
-// are needed. What the kernel refuses stays.
+// program's code is let go of and comes back from its file when it is needed. What
+// the kernel refuses stays.
 func giveBack() {
 	debug.FreeOSMemory()
 	exe, err := os.Readlink("/proc/self/exe")
@@ -30,9 +30,8 @@ func giveBack() {
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		// proc(5): from-to permissions offset device inode path
 		fields := strings.Fields(lines.Text())
-		if len(fields) != 6 || fields[5] != exe || strings.Contains(fields[1], "w") {
+		if !isCode(fields, exe) {
 			continue
 		}
 		var from, to uintptr
@@ -40,4 +39,12 @@ func giveBack() {
 			_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
 		}
 	}
+}
+
+// isCode tells whether a mapping holds the code of a program. Fields are those of
+// proc_pid_maps(5): from-to permissions offset device inode path. Read-only data
+// will not do: in a position-independent program it has addresses that were
+// written at the start, and the file has none.
+func isCode(fields []string, exe string) bool {
+	return len(fields) == 6 && fields[5] == exe && fields[1] == "r-xp"
 }

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"squall/cluster"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -87,7 +85,7 @@ func recorded(t *testing.T, controllers, handedOn string) (groups, string) {
 		}
 		for file, content := range map[string]string{
 			"cgroup.controllers": controllers + "\n", "cgroup.subtree_control": on + "\n", "cgroup.procs": "",
-			"cpu.stat": "usage_usec 1500000\nuser_usec 1000000\nsystem_usec 500000\n", "cgroup.events": "populated 1\nfrozen 0\n",
+			"cpu.stat": "usage_usec 1500000\nuser_usec 1000000\nsystem_usec 500000\n",
 		} {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(content), 0o644))
 		}
@@ -127,8 +125,6 @@ func TestGroupsOfVersion2AreMadeFromTheTopDown(t *testing.T) {
 	used, err := g.usage("squall.demo")
 	require.NoError(t, err)
 	assert.Equal(t, 1500*time.Millisecond, used)
-	require.NoError(t, g.freeze("squall.demo/worker-1", true))
-	assert.Equal(t, "1", read(t, root, "squall.demo/worker-1/cgroup.freeze"))
 }
 
 func TestProcessesOfAGroup(t *testing.T) {
@@ -157,7 +153,7 @@ func TestWhatAVersion2HostLacks(t *testing.T) {
 }
 
 // realGroups are the host's own. Version 2 is there on a hybrid host, too: it has
-// no controllers then, but processes can be moved, frozen and killed in it all
+// no controllers then, but processes can be moved, counted and killed in it all
 // the same.
 func realGroups(version string) (groups, error) {
 	if version == "1" {
@@ -207,9 +203,8 @@ func TestProcessesInRealGroups(t *testing.T) {
 			used, err := g.usage(group)
 			require.NoError(t, err)
 			assert.Positive(t, used)
-			checkFreeze(t, g, group)
 			require.NoError(t, child.Process.Kill())
-			assert.ErrorContains(t, child.Wait(), "killed", "frozen or not")
+			assert.ErrorContains(t, child.Wait(), "killed")
 			pids, err = g.processes(group)
 			require.NoError(t, err)
 			assert.Empty(t, pids)
@@ -230,21 +225,6 @@ func makeTestGroup(t *testing.T) string {
 		require.NoError(t, g.remove(ctx, group))
 	})
 	return group
-}
-
-// checkFreeze freezes a group where that can be, and leaves it frozen.
-func checkFreeze(t *testing.T, g groups, group string) {
-	t.Helper()
-	err := g.freeze(group, true)
-	if g.Version == 1 {
-		assert.ErrorIs(t, err, cluster.ErrUnsupported)
-		return
-	}
-	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		frozen, err := g.frozen(group)
-		return err == nil && frozen
-	}, 5*time.Second, time.Millisecond)
 }
 
 // joined starts a process that joins a group.

@@ -20,26 +20,56 @@ const maxNodes = 16
 
 // add makes a worker like the others and waits until its programs are started.
 func (h *host) add(ctx context.Context) (cluster.Node, error) {
-	if err := checkNode(nodeConfig{}); err != nil {
+	space, err := h.room()
+	if err != nil {
 		return cluster.Node{}, err // before it takes a name
 	}
 	s, err := h.enrol()
 	if err != nil {
 		return cluster.Node{}, err
 	}
-	s.turn <- struct{}{} // nobody has had it yet
 	defer func() { <-s.turn }()
+	s.space = space
 	err = h.start(ctx, s)
 	if err == nil {
 		err = h.announce(ctx)
 	}
 	if err != nil {
-		return cluster.Node{}, errors.Join(fmt.Errorf("starting %s: %w", s.node.Name, err), h.remove(ctx, s))
+		return cluster.Node{}, errors.Join(fmt.Errorf("starting %s: %w", s.node.Name, err), h.remove(context.WithoutCancel(ctx), s))
 	}
 	return describeNode(s.node), nil
 }
 
+// room refuses a worker that the host has no room for now, and returns how many
+// bytes its volumes may have: as if what is free on the disk now were shared out
+// anew. The volumes of those that are there take of the same disk, and the disk
+// tells when it is full.
+func (h *host) room() (space int64, err error) {
+	if err := checkNode(nodeConfig{}); err != nil {
+		return 0, err
+	}
+	memory, err := readMemory()
+	if err != nil {
+		return 0, err
+	}
+	h.mu.Lock()
+	nodes, workers := len(h.slots)+1, 0
+	for _, s := range h.slots {
+		if !s.node.ControlPlane {
+			workers++
+		}
+	}
+	h.mu.Unlock()
+	if like := h.cfg.worker(); like != nil {
+		if err := checkRoom(workers, like.Memory, memory); err != nil {
+			return 0, err
+		}
+	}
+	return volumeSpace(backingDir, nodes)
+}
+
 // enrol gives the next worker its place, its keys and everybody's routes to it.
+// The caller has its turn, from before anybody else can see it.
 func (h *host) enrol() (*slot, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -49,11 +79,11 @@ func (h *host) enrol() (*slot, error) {
 	if h.next >= furtherControlPlanes {
 		return nil, fmt.Errorf("%d workers have been made and their addresses are not used again: %w", h.next-1, cluster.ErrUnsupported)
 	}
-	like := slices.IndexFunc(h.cfg.Nodes, func(n nodeConfig) bool { return !n.ControlPlane })
-	if like < 0 {
+	like := h.cfg.worker()
+	if like == nil {
 		return nil, fmt.Errorf("the cluster was made without workers, so it has no node size: %w", cluster.ErrUnsupported)
 	}
-	n := h.cfg.Nodes[like]
+	n := *like
 	n.Name, n.Index = workerName(h.next), h.next
 	for _, r := range nodeRequests(n) {
 		if _, has := h.cfg.PKI[r.file]; has {
@@ -65,8 +95,19 @@ func (h *host) enrol() (*slot, error) {
 	}
 	h.next++
 	s := newSlot(n)
+	s.turn <- struct{}{}
 	h.slots = append(h.slots, s)
 	return s, nil
+}
+
+// worker is the first worker that a cluster begins with, which those that are
+// added are like; nil when there is none.
+func (c config) worker() *nodeConfig {
+	i := slices.IndexFunc(c.Nodes, func(n nodeConfig) bool { return !n.ControlPlane })
+	if i < 0 {
+		return nil
+	}
+	return &c.Nodes[i]
 }
 
 // remove switches a node off and forgets it. The caller has its turn.
@@ -80,7 +121,7 @@ func (h *host) remove(ctx context.Context, s *slot) error {
 	h.mu.Lock()
 	h.slots = slices.DeleteFunc(h.slots, func(o *slot) bool { return o == s })
 	h.mu.Unlock()
-	errs := []error{unroute(bridgeName, s.node.podNetwork()), h.announce(ctx), h.forgetVolumes(s.node.Name)}
+	errs := []error{unroute(bridgeName, s.node.podNetwork()), h.announce(context.WithoutCancel(ctx)), h.forgetVolumes(s.node.Name)}
 	if err := os.RemoveAll(filepath.Join(disksDir, s.node.Name)); err != nil {
 		errs = append(errs, fmt.Errorf("removing its disks: %w", err))
 	}

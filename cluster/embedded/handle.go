@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"sync"
 
 	"squall/cluster"
 
@@ -20,8 +22,9 @@ type handle struct {
 	folder string
 	groups groups
 
-	done  chan struct{}
-	close func() // stops watching the cluster, which goes on
+	supervisor *os.File // a pidfd; it closes itself when nobody has the handle any more
+	watching   sync.Once
+	done       chan struct{}
 }
 
 var _ cluster.Cluster = (*handle)(nil)
@@ -36,21 +39,14 @@ func (p *Provider) handle(s state) (*handle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the supervisor of cluster %q (pid %d): %w", s.Info.Name, s.Supervisor, err)
 	}
-	h := &handle{state: s, folder: p.folder(s.Info.Name), groups: g, done: make(chan struct{})}
+	h := &handle{state: s, folder: p.folder(s.Info.Name), groups: g,
+		supervisor: os.NewFile(uintptr(fd), "supervisor"), done: make(chan struct{})}
 	// Since the state was read the supervisor may have ended and its pid have
 	// been given to another process.
 	if err := h.alive(); err != nil {
-		unix.Close(fd)
+		h.supervisor.Close()
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	h.close = cancel
-	go func() {
-		defer unix.Close(fd)
-		if waitPidfd(ctx, fd) == nil {
-			close(h.done)
-		}
-	}()
 	return h, nil
 }
 
@@ -63,8 +59,20 @@ func (h *handle) Info() cluster.Info {
 	return h.state.Info
 }
 
-// Done is closed when the cluster is gone. See [cluster.Cluster].
-func (h *handle) Done() <-chan struct{} { return h.done }
+// Done is closed when the cluster is gone. The cluster is watched from the first
+// call on. See [cluster.Cluster].
+func (h *handle) Done() <-chan struct{} {
+	h.watching.Do(func() { go h.watch() })
+	return h.done
+}
+
+// watch waits for the end of the cluster, however long that takes.
+func (h *handle) watch() {
+	if waitPidfd(context.Background(), int(h.supervisor.Fd())) == nil {
+		close(h.done)
+	}
+	runtime.KeepAlive(h)
+}
 
 // Kubeconfig is an administrator's kubeconfig. See [cluster.Cluster].
 func (h *handle) Kubeconfig() ([]byte, error) {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"squall/cluster"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -43,6 +45,15 @@ func PackagesLine() string {
 // reading tells; [Probe] tries the rest. The disk that is looked at is the one
 // that holds the cache folder.
 func Facts(cache string) []Fact {
+	facts := hostFacts(cache)
+	if os.Geteuid() == 0 { // what is left for root is not known to others
+		facts = append(facts, watchersFact())
+	}
+	return facts
+}
+
+// hostFacts are all but what depends on the cluster's size.
+func hostFacts(cache string) []Fact {
 	facts := []Fact{
 		{What: "root", OK: os.Geteuid() == 0, Way: "run the same command with sudo"},
 		kernelFact(),
@@ -55,6 +66,15 @@ func Facts(cache string) []Fact {
 		facts = append(facts, Fact{What: "program " + p[0], OK: findProgram(p[0]), Way: PackagesLine()})
 	}
 	return append(facts, room(cache)...)
+}
+
+// watchersFact says whether the smallest cluster has enough inotify instances.
+func watchersFact() Fact {
+	f := Fact{What: "inotify instances for a cluster of one worker", OK: true}
+	if err := checkWatchers(cluster.Spec{Workers: 1}); err != nil {
+		f.OK, f.Way = false, err.Error()
+	}
+	return f
 }
 
 // noModule follows a modprobe: it cannot help where there is no module.
@@ -150,7 +170,7 @@ const leastFree = 0.20
 // checkHost refuses a host that cannot carry a cluster.
 func (p *Provider) checkHost() []error {
 	var errs []error
-	for _, f := range Facts(p.cache) {
+	for _, f := range hostFacts(p.cache) {
 		if !f.OK {
 			errs = append(errs, fmt.Errorf("embedded clusters need %s: %s", f.What, f.Way))
 		}

@@ -55,6 +55,25 @@ func TestEveryAbilitySaysWhatItIsFor(t *testing.T) {
 	}
 }
 
+// The mappings of a position-independent program, recorded: the kernel knows
+// nothing of what was relocated in the second and the third.
+func TestOnlyCodeIsLetGoOf(t *testing.T) {
+	var code []string
+	for _, line := range []string{
+		"55d0a6c00000-55d0a8400000 r-xp 00000000 fe:00 1337 /opt/squall",
+		"55d0a8400000-55d0aa000000 r--p 01800000 fe:00 1337 /opt/squall",
+		"55d0aa000000-55d0aa100000 rw-p 03400000 fe:00 1337 /opt/squall",
+		"7f0000000000-7f0000100000 r-xp 00000000 fe:00 1338 /lib/libc.so.6",
+		"7ffd00000000-7ffd00002000 r-xp 00000000 00:00 0 [vdso]",
+		"7f0000200000-7f0000300000 rw-p 00000000 00:00 0",
+	} {
+		if isCode(strings.Fields(line), "/opt/squall") {
+			code = append(code, line[:12])
+		}
+	}
+	assert.Equal(t, []string{"55d0a6c00000"}, code)
+}
+
 func TestKernelsAreComparedByNumber(t *testing.T) {
 	for release, ok := range map[string]bool{
 		"6.18.44": true, "5.13.0-generic": true, "5.4.0-150": false, "4.19.1": false, "10.0": true, "odd": false,
@@ -88,6 +107,8 @@ func TestWorkersMustFitIntoTheHost(t *testing.T) {
 	assert.ErrorContains(t, err, "enough for 3 such workers")
 	spec.NodeMemory = resource.Quantity{}
 	assert.NoError(t, checkSize(spec, m), "not held to a size")
+	spec.Workers, spec.NodeMemory = 2, resource.MustParse("4Ei")
+	assert.ErrorContains(t, checkSize(spec, m), "enough for 0 such workers", "together more than a number holds")
 	assert.EqualValues(t, 3, m.fitting(2<<30))
 	assert.Zero(t, hostMemory{Available: 1 << 20}.fitting(2<<30))
 
@@ -102,12 +123,13 @@ func TestTheDisksOfAClusterAreBounded(t *testing.T) {
 }
 
 func TestProgramsOnMountsOfTheirOwn(t *testing.T) {
-	assert.Equal(t, []string{"/usr", "/usr/local", "/lib64"}, separateMounts([]string{
+	assert.Equal(t, []string{"/usr", "/usr/local", "/lib64", "/usr/with blank"}, separateMounts([]string{
 		"27 1 254:0 / / rw,relatime - ext4 /dev/vda rw",
 		"28 27 254:1 / /usr ro,relatime - ext4 /dev/vdb ro",
 		"29 28 254:2 / /usr/local rw,relatime - ext4 /dev/vdc rw",
 		"30 27 254:3 / /lib64 rw,relatime - ext4 /dev/vdd rw",
 		"31 27 254:3 / /usr2 rw,relatime - ext4 /dev/vdd rw",
+		`33 27 254:4 / /usr/with\040blank rw,relatime - ext4 /dev/vde rw`,
 		"32 27 0:21 / /proc rw - proc proc rw",
 		"",
 	}))

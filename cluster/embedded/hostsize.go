@@ -45,12 +45,28 @@ func (m hostMemory) fitting(worker int64) int64 {
 func checkSize(spec cluster.Spec, m hostMemory) error {
 	each := spec.NodeMemory.Value()
 	control := int64(max(spec.ControlPlanes, 1)) * controlPlaneMemory
-	if each <= 0 || int64(spec.Workers)*each+control <= m.Available {
+	// Divided, not multiplied: workers of 4Ei together are more than a number holds.
+	if each <= 0 || each <= (m.Available-control)/int64(max(spec.Workers, 1)) {
 		return nil
 	}
 	fit := max(0, m.Available-control) / each
 	return fmt.Errorf("%d workers of %s of memory and %s for the control plane asked for: this host has %s available, which is enough for %d such workers; ask for fewer or smaller ones, or end what uses memory",
 		spec.Workers, spec.NodeMemory.String(), gibibytes(control), gibibytes(m.Available), fit)
+}
+
+// checkRoom refuses one more worker of some bytes beside others of that size,
+// when it does not fit into what is available now, or all together do not fit
+// into the host: what the others have not used yet is promised to them.
+func checkRoom(others int, each int64, m hostMemory) error {
+	if each <= 0 {
+		return nil
+	}
+	all := max(0, m.Total-controlPlaneMemory) / each
+	if each <= m.Available && int64(others) < all {
+		return nil
+	}
+	return fmt.Errorf("%w: a worker of %s of memory beside %d others asked for: this host has %s available, and room for %d such workers in all; remove a node, or end what uses memory",
+		cluster.ErrHost, gibibytes(each), others, gibibytes(m.Available), all)
 }
 
 func gibibytes(bytes int64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30)) }

@@ -112,7 +112,7 @@ func claim(folder string) (*os.File, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state folder: %w", err)
 	}
-	return takeLock(filepath.Join(folder, lockFile))
+	return takeFree(ctx, filepath.Join(folder, lockFile))
 }
 
 // describe is what the world is told about a cluster.
@@ -167,9 +167,7 @@ func await(sv supervised, s *state, events *eventWriter, stop <-chan os.Signal) 
 			stop = nil
 		case c := <-sv.changes:
 			s.Info.Nodes = c.nodes
-			if keep() == nil {
-				c.done()
-			}
+			c.done(keep())
 		case word, open := <-owner:
 			if !open {
 				owner = nil

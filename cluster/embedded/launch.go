@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
 	"strings"
 	"syscall"
 	"time"
@@ -105,7 +104,7 @@ func startJanitor(cfg config) (*janitorLink, error) {
 	cmd := &exec.Cmd{
 		Path:        "/proc/self/exe",
 		Args:        []string{janitorName},
-		Env:         partEnvironment(),
+		Env:         append(partEnvironment(), registryEnvironment()...),
 		Dir:         "/",
 		Stderr:      said,
 		ExtraFiles:  []*os.File{configRead, eventsWrite, ownerRead},
@@ -154,17 +153,6 @@ func (j *janitorLink) wait() error {
 		return fmt.Errorf("the cluster's parts said:\n%s", said)
 	}
 	return nil
-}
-
-// fragile are the programs whose end during bring-up ends the bring-up: all
-// else depends on them and they end for no passing reason.
-var fragile = []string{"etcd", "kube-apiserver", "containerd"}
-
-// bringUp is what is known of a cluster that comes up.
-type bringUp struct {
-	missing map[string]bool // nodes on which DNS does not answer yet
-	last    map[string]what // the last thing heard of each node
-	ends    map[string]int  // how often a program has ended
 }
 
 // earlyWork is what is done as soon as every node takes pods; see
@@ -244,48 +232,18 @@ func (p *Provider) awaitReady(ctx context.Context, cfg config, j *janitorLink, e
 				reach(e)
 			}
 		case <-ctx.Done():
+			if nodes == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil, fmt.Errorf("%w: %w; %s", errControlPlane, context.Cause(ctx), b.describe())
+			}
 			return nil, fmt.Errorf("%w; %s", context.Cause(ctx), b.describe())
 		}
+	}
+	for len(reached) > 0 { // what was reached last may not have been told yet
+		reach(<-reached)
 	}
 	s, err := p.readState(cfg.Name)
 	if err != nil {
 		return nil, err
 	}
 	return p.handle(s)
-}
-
-// take learns from an event; the error says why the cluster cannot come up.
-func (b *bringUp) take(e event) error {
-	b.last[e.Node] = e.What
-	switch e.What {
-	case whatDNS:
-		delete(b.missing, e.Node)
-	case whatFailed:
-		return errors.New(strings.TrimSpace(e.Node + " " + e.Status))
-	case whatExited:
-		b.ends[e.Node+" "+e.Program]++
-		for _, name := range fragile {
-			if e.Program == name {
-				return fmt.Errorf("%s on %s: %s; its log ends:\n%s", e.Program, e.Node, e.Status, e.Tail)
-			}
-		}
-		if b.ends[e.Node+" "+e.Program] >= 5 {
-			return fmt.Errorf("%s on %s ends again and again: %s; its log ends:\n%s", e.Program, e.Node, e.Status, e.Tail)
-		}
-	}
-	return nil
-}
-
-// describe says how far each node has come.
-func (b *bringUp) describe() string {
-	var parts []string
-	for name := range b.missing {
-		last := b.last[name]
-		if last == "" {
-			last = "nothing heard of it"
-		}
-		parts = append(parts, fmt.Sprintf("%s: %s", name, last))
-	}
-	sort.Strings(parts)
-	return "not ready: " + strings.Join(parts, ", ")
 }

@@ -3,7 +3,6 @@
 package embedded
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,18 +19,47 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountsBelow lists what is mounted below a folder, or on it, deepest first.
-func mountsBelow(folder string) ([]string, error) {
-	f, err := os.Open("/proc/self/mountinfo")
+// mountLines returns the lines of this process's mountinfo.
+func mountLines() ([]string, error) {
+	b, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, fmt.Errorf("listing mounts: %w", err)
 	}
-	defer f.Close()
+	return strings.Split(strings.TrimSuffix(string(b), "\n"), "\n"), nil
+}
+
+// plainPath is a path as it is, of one in a mountinfo: there a backslash and
+// three octal digits stand for white space and backslashes (proc(5); the
+// kernel's fs/proc_namespace.c, show_mountinfo).
+func plainPath(escaped string) string {
+	var plain []byte
+	for i := 0; i < len(escaped); i++ {
+		if escaped[i] == '\\' && i+3 < len(escaped) {
+			if code, err := strconv.ParseUint(escaped[i+1:i+4], 8, 8); err == nil {
+				plain = append(plain, byte(code))
+				i += 3
+				continue
+			}
+		}
+		plain = append(plain, escaped[i])
+	}
+	return string(plain)
+}
+
+// mountsBelow lists what is mounted below a folder, or on it, deepest first.
+func mountsBelow(folder string) ([]string, error) {
+	lines, err := mountLines()
+	if err != nil {
+		return nil, err
+	}
 	var points []string
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
-		if len(fields) > 4 && strings.HasPrefix(fields[4]+"/", folder+"/") {
-			points = append(points, fields[4])
+	for _, line := range lines {
+		fields := strings.Fields(line)
+		if len(fields) < 5 {
+			continue
+		}
+		if point := plainPath(fields[4]); strings.HasPrefix(point+"/", folder+"/") {
+			points = append(points, point)
 		}
 	}
 	slices.Reverse(points) // a mount comes after the one that it is in
@@ -38,7 +67,8 @@ func mountsBelow(folder string) ([]string, error) {
 }
 
 // removeFolder removes a folder of ours. What may be mounted there is unmounted
-// first: the files in it belong to somebody else.
+// first: the files in it belong to somebody else. Where that does not succeed the
+// folder stays.
 func removeFolder(folder string) error {
 	points, err := mountsBelow(folder)
 	if err != nil {
@@ -48,6 +78,13 @@ func removeFolder(folder string) error {
 		if err := unmount(point); err != nil {
 			return err
 		}
+	}
+	still, err := mountsBelow(folder)
+	if err != nil {
+		return err
+	}
+	if len(still) > 0 {
+		return fmt.Errorf("%s stays: %q is still mounted in it; unmount that first", folder, still[0])
 	}
 	return os.RemoveAll(folder)
 }
@@ -145,7 +182,10 @@ func (p *Provider) scratch() ([]leftover, error) {
 
 // benchPattern is the form of the caches that "squall bench cluster" starts from
 // as if for the first time.
-const benchPattern = "bench-*"
+const benchPattern = "squall-bench-*"
+
+// benchName tells them from what a user keeps in a folder of that kind of name.
+var benchName = regexp.MustCompile(`^squall-bench-[0-9]+$`)
 
 // benchCaches finds the caches of killed benchmarks: those that are there while
 // no benchmark runs.
@@ -159,6 +199,9 @@ func (p *Provider) benchCaches() ([]leftover, error) {
 	}
 	var found []leftover
 	for _, cache := range caches {
+		if !benchName.MatchString(filepath.Base(cache)) {
+			continue
+		}
 		found = append(found, leftover{
 			what:   "the cache of a killed benchmark " + cache,
 			remove: func(context.Context) error { return os.RemoveAll(cache) },
@@ -184,8 +227,9 @@ func removeUnder(lock, path string) error {
 // Temporary files have names of these forms; the word is what made them. A file
 // is only taken for a dead one's when no process has it open, works in it or was
 // told of it, no command of that word runs, and it is older than the moment
-// between making a file and using it.
-var temporaryName = regexp.MustCompile(`^squall-(parts|unpack|kubectl|conformance|bare)-[0-9]+$`)
+// between making a file and using it. The last digits are [os.MkdirTemp]'s; runs
+// of conformance tests put their process id before them.
+var temporaryName = regexp.MustCompile(`^squall-(parts|unpack|kubectl|conformance|bare)-[0-9]+(-[0-9]+)?$`)
 
 // temporaryVerb is the verb of the command that makes such files, empty for
 // those that have their maker's hand on them all the time.

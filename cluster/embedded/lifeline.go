@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"time"
@@ -18,12 +17,24 @@ import (
 // lifeline is the supervisor's end of its socket to the janitor. When the
 // janitor ends it closes, and the supervisor ends, too. Over it the janitor, who
 // keeps the cluster's state file, hears which nodes there are: one list a line,
-// each answered by one line once everybody can read it.
+// each answered by one line once everybody can read it, or cannot.
 type lifeline struct {
-	conn        net.Conn
-	acks        chan struct{}
-	sent, acked int // lists; used by one caller at a time
-	ended       chan struct{}
+	conn    net.Conn
+	answers chan listAnswer
+	sent    int // lists; used by one caller at a time
+	ended   chan struct{}
+}
+
+// nodeList is what the supervisor says over a lifeline.
+type nodeList struct {
+	Number int
+	Nodes  []cluster.Node
+}
+
+// listAnswer is what the janitor says to the list of that number.
+type listAnswer struct {
+	Number int
+	Error  string `json:",omitempty"` // why the world does not know of it
 }
 
 // maxUnheard bounds the answers that wait for somebody who has given up.
@@ -38,16 +49,17 @@ func newLifeline(f *os.File) (*lifeline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("taking over the socket to the janitor: %w", err)
 	}
-	l := &lifeline{conn: conn, acks: make(chan struct{}, maxUnheard), ended: make(chan struct{})}
+	l := &lifeline{conn: conn, answers: make(chan listAnswer, maxUnheard), ended: make(chan struct{})}
 	go func() {
 		defer close(l.ended)
-		line := make([]byte, 1)
+		answers := json.NewDecoder(conn)
 		for {
-			if _, err := io.ReadFull(conn, line); err != nil {
+			var a listAnswer
+			if answers.Decode(&a) != nil {
 				return
 			}
 			select {
-			case l.acks <- struct{}{}:
+			case l.answers <- a:
 			default:
 			}
 		}
@@ -63,26 +75,32 @@ func (l *lifeline) wait() { <-l.ended }
 func (l *lifeline) report(ctx context.Context, nodes []cluster.Node) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, lifeDeadline, fmt.Errorf("the janitor does not answer within %s", lifeDeadline))
 	defer cancel()
-	if err := json.NewEncoder(l.conn).Encode(nodes); err != nil {
+	l.sent++
+	if err := json.NewEncoder(l.conn).Encode(nodeList{Number: l.sent, Nodes: nodes}); err != nil {
 		return fmt.Errorf("telling the janitor of the nodes: %w", err)
 	}
-	for l.sent++; l.acked < l.sent; {
+	for {
 		select {
-		case <-l.acks:
-			l.acked++
+		case a := <-l.answers:
+			switch {
+			case a.Number != l.sent: // to a list whose answer came too late
+			case a.Error != "":
+				return fmt.Errorf("telling the world of the nodes: %s", a.Error)
+			default:
+				return nil
+			}
 		case <-l.ended:
 			return errors.New("telling the janitor of the nodes: it is gone")
 		case <-ctx.Done():
 			return fmt.Errorf("telling the janitor of the nodes: %w", context.Cause(ctx))
 		}
 	}
-	return nil
 }
 
 // nodeChange is what the janitor hears over the lifeline.
 type nodeChange struct {
 	nodes []cluster.Node
-	done  func() // says that it is known
+	done  func(error) // says that it is known, or why not
 }
 
 // hearNodes passes on what the supervisor says about the nodes. It owns the
@@ -93,11 +111,17 @@ func hearNodes(end *os.File) <-chan nodeChange {
 		defer end.Close()
 		lists := json.NewDecoder(end)
 		for {
-			var nodes []cluster.Node
-			if lists.Decode(&nodes) != nil {
+			var list nodeList
+			if lists.Decode(&list) != nil {
 				return // it is gone, which the janitor sees where it waits for it
 			}
-			changes <- nodeChange{nodes: nodes, done: func() { _, _ = end.Write([]byte("\n")) }}
+			changes <- nodeChange{nodes: list.Nodes, done: func(err error) {
+				a := listAnswer{Number: list.Number}
+				if err != nil {
+					a.Error = err.Error()
+				}
+				_ = json.NewEncoder(end).Encode(a) // who asked may be gone
+			}}
 		}
 	}()
 	return changes

@@ -3,6 +3,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -192,6 +193,24 @@ func shieldKernel() error {
 	return nil
 }
 
+// hideState takes what is not a node's away from it: the files behind volumes,
+// and prepared state, which holds every key, from all but the control plane,
+// which starts from it and saves it.
+func hideState(n nodeConfig) error {
+	hidden := []string{backingDir}
+	if !n.ControlPlane {
+		hidden = append(hidden, preparedDir, saveDir)
+	}
+	for _, dir := range hidden {
+		// What is not mounted there is no mount point, or is not there at all.
+		err := unix.Unmount(dir, unix.MNT_DETACH)
+		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("taking %s from the node: %w", dir, err)
+		}
+	}
+	return nil
+}
+
 // mountNode turns a copy of the supervisor's mounts into a node's: its own
 // volatile folders, its own disk.
 func mountNode(n nodeConfig, g groups) error {
@@ -199,6 +218,9 @@ func mountNode(n nodeConfig, g groups) error {
 	// mounted here there.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("leaving the supervisor's mounts: %w", err)
+	}
+	if err := hideState(n); err != nil {
+		return err
 	}
 	// kubelet wants mounts to propagate into containers.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {

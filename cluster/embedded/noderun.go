@@ -21,6 +21,10 @@ type slot struct {
 	// time.
 	turn chan struct{}
 
+	// space is how many bytes the node's volumes may have together. Set before
+	// the node is first switched on.
+	space int64
+
 	// host.mu guards what follows.
 	run    *nodeRun // the last one; nil before the first
 	paused bool
@@ -46,7 +50,12 @@ type nodeRun struct {
 	once    sync.Once
 	started chan struct{} // closed when the node has started its programs, or given up
 	trouble string        // why it has given up; set before started is closed
+	over    sync.Once
 	stopped chan struct{} // closed when an orderly stop is done
+
+	// told says that the node has its setup, or that it is the next thing to be
+	// written to its socket. host.mu guards it.
+	told bool
 }
 
 func newNodeRun(pid int, link *nodeLink) *nodeRun {
@@ -78,7 +87,7 @@ func (r *nodeRun) note(e event) {
 			close(r.started)
 		})
 	case whatStopped:
-		close(r.stopped)
+		r.over.Do(func() { close(r.stopped) })
 	}
 }
 
@@ -99,6 +108,11 @@ const orderDeadline = 2 * time.Second
 func (l *nodeLink) order(o order) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.write(o)
+}
+
+// write is order for who holds l.mu.
+func (l *nodeLink) write(o order) error {
 	if err := l.conn.SetWriteDeadline(time.Now().Add(orderDeadline)); err != nil {
 		return fmt.Errorf("giving node %s an order: %w", l.name, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -48,10 +49,10 @@ func (h *host) halt(ctx context.Context, s *slot, init int) error {
 	// one shows in the next.
 	for calm := 0; calm < 2; {
 		moving, err := h.sweepOver(s, unix.SIGSTOP, func(pid int, state byte) bool {
-			if first && standsStill(state) {
+			if first && atRest(pid, state) {
 				s.keepHalted(pid)
 			}
-			return pid != init && !standsStill(state)
+			return pid != init && !atRest(pid, state)
 		})
 		if err != nil {
 			return err
@@ -65,7 +66,7 @@ func (h *host) halt(ctx context.Context, s *slot, init int) error {
 		}
 	}
 	for {
-		moving, err := h.sweepOver(s, unix.SIGSTOP, func(_ int, state byte) bool { return !standsStill(state) })
+		moving, err := h.sweepOver(s, unix.SIGSTOP, func(pid int, state byte) bool { return !atRest(pid, state) })
 		if err != nil || moving == 0 {
 			return err
 		}
@@ -92,9 +93,12 @@ func (h *host) resume(ctx context.Context, s *slot) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, pauseDeadline, fmt.Errorf("not all go on within %s", pauseDeadline))
 	defer cancel()
 	h.reaper.signal(run.pid, unix.SIGCONT)
-	for {
+	for first := true; ; first = false {
 		still, err := h.sweepOver(s, unix.SIGCONT, func(pid int, state byte) bool {
-			return state == 'T' && !s.halted[pid]
+			// One that waits in the kernel stops when that is over, unless it is
+			// told now.
+			stopped := state == 'T' || state == 'D' && (first || stopPending(pid))
+			return stopped && !s.halted[pid]
 		})
 		if err != nil {
 			return err
@@ -125,6 +129,36 @@ func shortPause(ctx context.Context, left int) error {
 // standsStill tells whether a process in this state runs nothing: it is stopped,
 // traced, or dead (proc(5)).
 func standsStill(state byte) bool { return strings.IndexByte("TtZXx", state) >= 0 }
+
+// atRest tells whether a process runs nothing and will not before SIGCONT. That
+// also holds while it waits in the kernel and its stop does, too: whoever calls
+// vfork waits like that for a child that may have been stopped before its exec.
+func atRest(pid int, state byte) bool {
+	return standsStill(state) || state == 'D' && stopPending(pid)
+}
+
+// stopPending tells whether a process will stop as soon as it leaves the kernel.
+func stopPending(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return err == nil && hasPending(string(b), unix.SIGSTOP)
+}
+
+// hasPending tells from a process's status whether a signal is pending for its
+// first thread or for all. The masks are hexadecimal, bit 0 is signal 1
+// (proc_pid_status(5)).
+func hasPending(status string, signal syscall.Signal) bool {
+	for line := range strings.Lines(status) {
+		name, mask, _ := strings.Cut(line, ":")
+		if name != "SigPnd" && name != "ShdPnd" {
+			continue
+		}
+		bits, err := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
+		if err == nil && bits&(1<<(signal-1)) != 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // sweepOver signals those of a node's processes that want says, by pid and
 // state, and counts them.

@@ -3,9 +3,12 @@
 package embedded
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"squall/cluster"
 )
@@ -66,8 +69,34 @@ func (p *pipes) start() {
 	}
 }
 
-// drain waits until everything that was written has been copied.
-func (p *pipes) drain() { p.copies.Wait() }
+// drainDelay is how long the copying may go on after the context has ended. The
+// program is dead then, but what it started may keep its streams open.
+const drainDelay = 500 * time.Millisecond
+
+// drain waits until everything that was written has been copied. Soon after ctx
+// has ended it gives up, and says why.
+func (p *pipes) drain(ctx context.Context) error {
+	copied := make(chan struct{})
+	go func() {
+		p.copies.Wait()
+		close(copied)
+	}()
+	select {
+	case <-copied:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-copied:
+		return nil
+	case <-time.After(drainDelay):
+	}
+	for _, f := range p.out {
+		f.Close() // ends the reading
+	}
+	<-copied
+	return fmt.Errorf("its output is still open: %w", context.Cause(ctx))
+}
 
 func (p *pipes) close() {
 	for _, f := range append(p.files, p.stdin, p.out[0], p.out[1]) {

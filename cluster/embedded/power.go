@@ -93,10 +93,18 @@ func (h *host) act(ctx context.Context, s *slot, action cluster.NodeAction) erro
 	return fmt.Errorf("there is nothing called %q that can be done to a node, there are %v: %w", action, cluster.NodeActions(), cluster.ErrUnsupported)
 }
 
+// offDeadline bounds the end of a node that is killed. The kernel takes some
+// milliseconds.
+const offDeadline = 10 * time.Second
+
 // powerOff takes a node's link down, so that nothing that dies can say goodbye,
 // and then ends everything on it at once. It also removes what a node has left
 // that ended by itself.
+//
+// It goes on when ctx has ended: also what took too long is taken back.
 func (h *host) powerOff(ctx context.Context, s *slot) error {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), offDeadline, fmt.Errorf("not gone within %s", offDeadline))
+	defer cancel()
 	run, state := h.look(s)
 	if state.Up {
 		if err := switchLink(s.node, false); err != nil && !noLink(err) {

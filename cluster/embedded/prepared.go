@@ -28,15 +28,16 @@ const (
 	preparedSnapshot = "snapshot.db" // in the folder: the same as a snapshot, for several
 	preparedPKI      = "pki.json"    // in the folder: the keys
 	// preparedEdition changes when what the first start writes changes.
-	preparedEdition = "5"
+	preparedEdition = "6"
 	savedSuffix     = ".saving"
 )
 
 // prepare finds prepared state for these components or arranges for the first
 // start to save it. It sets the cluster's keys in either case.
 func (p *Provider) prepare(cfg *config, tree components.Tree) error {
-	// What is written first depends on feature gates, flags and parts left out.
-	chosen, err := json.Marshal([]any{cfg.Settings.Gates, cfg.Settings.Flags, cfg.Settings.Without})
+	// What is written first depends on feature gates, flags and parts left out,
+	// and on the timers: pods have tolerations from the moment they are made.
+	chosen, err := json.Marshal([]any{cfg.Settings.Gates, cfg.Settings.Flags, cfg.Settings.Without, cfg.Settings.Timers})
 	if err != nil {
 		return err
 	}
@@ -59,6 +60,19 @@ func (p *Provider) prepare(cfg *config, tree components.Tree) error {
 	}
 	cfg.SaveTo, cfg.SaveTemp = dir, fmt.Sprintf("%s.%s%s", dir, cfg.Name, savedSuffix)
 	return nil
+}
+
+// discard removes prepared state. A cluster that is starting from it keeps what
+// it has bound: the folder is moved out of sight first.
+func discard(dir string) error {
+	gone := fmt.Sprintf("%s.%d%s", dir, os.Getpid(), savedSuffix)
+	if err := os.Rename(dir, gone); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return fmt.Errorf("removing prepared state from which no cluster came up: %w", err)
+	}
+	return os.RemoveAll(gone)
 }
 
 // beginSaving makes the folder in which a first start saves its prepared state

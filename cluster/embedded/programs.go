@@ -46,7 +46,8 @@ type programs struct {
 
 // kept is a program that is kept running.
 type kept struct {
-	pid    int           // of its last run; guarded by programs.mu
+	pid    int // of its last run; guarded by programs.mu
+	once   sync.Once
 	ending chan struct{} // closed when it is to end for good
 	gone   chan struct{} // closed when it has
 }
@@ -129,14 +130,14 @@ func (ps *programs) close() {
 }
 
 // end asks programs that are kept to end and waits until they have; those that
-// have not after grace are killed. It is called once for a program.
+// have not after grace are killed.
 func (ps *programs) end(ctx context.Context, grace time.Duration, names ...string) {
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	var all []*kept
 	for _, name := range names {
 		if k := ps.find(name); k != nil {
-			close(k.ending)
+			k.once.Do(func() { close(k.ending) })
 			ps.signal(k, syscall.SIGTERM)
 			all = append(all, k)
 		}
@@ -183,7 +184,7 @@ func (ps *programs) serve(p program) (stop func(), err error) {
 		return nil, err
 	}
 	return func() {
-		_ = syscall.Kill(pid, syscall.SIGTERM) // it may have ended
+		ps.reaper.signal(pid, syscall.SIGTERM)
 		<-ended
 	}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -36,6 +37,25 @@ func registryFiles(registries []string) map[string]string {
 `, mirrorAddress)
 	}
 	return files
+}
+
+// registryEnvironment is what of the user's environment says how registries are
+// reached and who the user is there. The janitor alone gets it.
+func registryEnvironment() []string {
+	var env []string
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"} {
+		if value, set := os.LookupEnv(name); set {
+			env = append(env, name+"="+value)
+		}
+	}
+	const docker = "DOCKER_CONFIG" // the folder of what "docker login" saved
+	if dir, set := os.LookupEnv(docker); set {
+		return append(env, docker+"="+dir)
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		env = append(env, docker+"="+filepath.Join(home, ".docker"))
+	}
+	return env
 }
 
 // startMirror answers for registries in the network namespace of the

@@ -3,7 +3,6 @@
 package embedded
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"slices"
@@ -21,11 +20,13 @@ func separateMounts(lines []string) []string {
 	var points []string
 	for _, line := range lines {
 		fields := strings.Fields(line)
-		if len(fields) < 5 || slices.Contains(points, fields[4]) {
+		if len(fields) < 5 {
 			continue
 		}
-		if slices.ContainsFunc(programRoots(), func(root string) bool { return strings.HasPrefix(fields[4]+"/", root+"/") }) {
-			points = append(points, fields[4])
+		point := plainPath(fields[4])
+		below := func(root string) bool { return strings.HasPrefix(point+"/", root+"/") }
+		if !slices.Contains(points, point) && slices.ContainsFunc(programRoots(), below) {
+			points = append(points, point)
 		}
 	}
 	return points
@@ -33,14 +34,9 @@ func separateMounts(lines []string) []string {
 
 // findSeparateMounts is separateMounts for this host.
 func findSeparateMounts() ([]string, error) {
-	f, err := os.Open("/proc/self/mountinfo")
+	lines, err := mountLines()
 	if err != nil {
-		return nil, fmt.Errorf("listing mounts: %w", err)
-	}
-	defer f.Close()
-	var lines []string
-	for scan := bufio.NewScanner(f); scan.Scan(); {
-		lines = append(lines, scan.Text())
+		return nil, err
 	}
 	return separateMounts(lines), nil
 }

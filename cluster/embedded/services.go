@@ -93,7 +93,7 @@ func (o serviceOrder) services(client kubernetes.Interface, log *slog.Logger) []
 			return volumes.Run(ctx, volumes.Options{Client: client, Node: o.Node, Log: log, Disks: &volumes.Folder{
 				Root:     nodeVolumes(o.Node),
 				Mount:    func(path string, bytes int64) error { return askDisk(diskOrder{Path: path, Bytes: bytes}) },
-				Unmount:  func(path string) error { return askDisk(diskOrder{Path: path}) },
+				Unmount:  func(path string) error { return askDisk(diskOrder{Path: path, Unmount: true}) },
 				Capacity: o.VolumeSpace,
 			}})
 		})

@@ -94,7 +94,10 @@ func (s state) stopJanitor(ctx context.Context, folder string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	return waitPidfd(ctx, fd)
+	if err := waitPidfd(ctx, fd); err != nil {
+		return fmt.Errorf("stopping the janitor (pid %d): %w", s.Janitor, err)
+	}
+	return nil
 }
 
 // waitPidfd waits until the process behind a pidfd has ended.
@@ -110,7 +113,7 @@ func waitPidfd(ctx context.Context, fd int) error {
 			return fmt.Errorf("waiting for a process to end: %w", err)
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("the janitor has not ended: %w", context.Cause(ctx))
+			return fmt.Errorf("it has not ended: %w", context.Cause(ctx))
 		}
 	}
 }
@@ -130,6 +133,27 @@ func takeLock(path string) (*os.File, error) {
 		return nil, fmt.Errorf("taking the lock %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// freeWithin is how long a lock that is free can seem to be held: who looks
+// whether it is, holds it for that moment (see [lockHeld]).
+const freeWithin = 200 * time.Millisecond
+
+// takeFree is takeLock for a lock that others may be looking at.
+func takeFree(ctx context.Context, path string) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, freeWithin)
+	defer cancel()
+	for {
+		f, err := takeLock(path)
+		if err == nil || !errors.Is(err, cluster.ErrExists) {
+			return f, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(5 * time.Millisecond): // flock has no wait with a deadline
+		}
+	}
 }
 
 // lockRun takes the lock that is held while a state folder comes into being and

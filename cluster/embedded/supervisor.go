@@ -110,7 +110,9 @@ func (h *host) startNodes() error {
 		if !n.ControlPlane {
 			h.next = max(h.next, n.Index+1)
 		}
-		h.slots = append(h.slots, newSlot(n))
+		s := newSlot(n)
+		s.space = h.cfg.VolumeSpace
+		h.slots = append(h.slots, s)
 	}
 	for _, s := range h.slots {
 		if err := h.switchOn(s); err != nil {
@@ -145,29 +147,49 @@ func (h *host) switchOn(s *slot) error {
 		return err
 	}
 	r := newNodeRun(pid, link)
-	setup, open := h.began(s, r)
+	first := h.began(s, r)
 	go h.watch(s, r, ended)
 	go h.listen(r)
 	if err := plugIn(n, pid); err != nil {
 		return err
 	}
-	if err := link.order(order{Setup: &setup}); err != nil {
-		return err
+	return h.instruct(s, r, first)
+}
+
+// began notes that a node is on, and tells whether it is for the first time.
+func (h *host) began(s *slot, r *nodeRun) (first bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first = s.run == nil
+	s.run = r
+	return first
+}
+
+// instruct gives a node the orders that it begins with: its setup, and to join
+// if that is allowed. What changes after they were put together, it is told
+// after them.
+func (h *host) instruct(s *slot, r *nodeRun, first bool) error {
+	h.mu.Lock()
+	setup := h.setup(s, first)
+	orders := []order{{Setup: &setup}}
+	if h.open {
+		orders = append(orders, order{Go: true})
 	}
-	if open {
-		return link.order(order{Go: true})
+	r.told = true
+	r.link.mu.Lock() // before anybody sees that it is told
+	h.mu.Unlock()
+	defer r.link.mu.Unlock()
+	for _, o := range orders {
+		if err := r.link.write(o); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// began notes that a node is on and returns what it must know, and whether it
-// may join at once.
-func (h *host) began(s *slot, r *nodeRun) (setup nodeSetup, open bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	first := s.run == nil
-	s.run = r
-	setup = nodeSetup{
+// setup is what a node must know. The caller holds h.mu.
+func (h *host) setup(s *slot, first bool) nodeSetup {
+	setup := nodeSetup{
 		Node:        s.node,
 		Peers:       h.peers(),
 		Groups:      h.groups,
@@ -177,12 +199,12 @@ func (h *host) began(s *slot, r *nodeRun) (setup nodeSetup, open bool) {
 		Prepared:    h.cfg.Prepared != "",
 		APIServer:   h.cfg.apiServer(),
 		Settings:    h.cfg.Settings,
-		VolumeSpace: h.cfg.VolumeSpace,
+		VolumeSpace: s.space,
 	}
 	if h.cfg.SaveTemp != "" && first {
 		setup.SaveTo, setup.SaveTemp = filepath.Base(h.cfg.SaveTo), filepath.Base(h.cfg.SaveTemp)
 	}
-	return setup, h.open
+	return setup
 }
 
 // watch notes that a node's PID 1 has ended, and says so when nobody asked for
@@ -226,12 +248,13 @@ func (h *host) letJoin() {
 	h.tell(order{Go: true})
 }
 
-// tell gives an order to every node that is on.
+// tell gives an order to every node that is on and has its setup. The others
+// find in theirs what the order says.
 func (h *host) tell(o order) {
 	h.mu.Lock()
 	runs := make([]*nodeRun, 0, len(h.slots))
 	for _, s := range h.slots {
-		if s.run.on() {
+		if s.run.on() && s.run.told {
 			runs = append(runs, s.run)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"squall/cluster"
 )
 
 // leftover is one thing that a killed part of Squall left.
@@ -163,6 +165,26 @@ func (p *Provider) alive(name string) (bool, error) {
 	return lockHeld(filepath.Join(p.folder(name), lockFile))
 }
 
+// Living lists the names of the clusters that are up, coming up or going: those
+// whose janitor lives. [Provider.List] has only those that are ready.
+func (p *Provider) Living(ctx context.Context) ([]string, error) {
+	folders, err := os.ReadDir(filepath.Join(p.run, "clusters"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("looking for clusters that live: %w", err)
+	}
+	var names []string
+	for _, f := range folders {
+		alive, err := p.alive(f.Name())
+		if err != nil {
+			return nil, fmt.Errorf("looking for clusters that live: %q: %w", f.Name(), err)
+		}
+		if alive {
+			names = append(names, f.Name())
+		}
+	}
+	return names, ctx.Err()
+}
+
 // removeDead removes what is left of one cluster, unless it has come to life
 // since: the lock that is held meanwhile keeps it from doing so now.
 func (p *Provider) removeDead(ctx context.Context, g groups, name string) error {
@@ -173,6 +195,9 @@ func (p *Provider) removeDead(ctx context.Context, g groups, name string) error 
 	defer unlock()
 	if alive, err := p.alive(name); err != nil || alive {
 		return err
+	}
+	if cluster.CheckName(name) != nil {
+		return removeFolder(p.folder(name)) // no cluster's, so there is no group of ours
 	}
 	saveTemp := ""
 	if s, err := p.readDead(name); err == nil {

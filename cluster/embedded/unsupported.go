@@ -58,6 +58,9 @@ func (*Provider) Find(_ context.Context, name string) (cluster.Cluster, error) {
 // List returns no clusters.
 func (*Provider) List(context.Context) ([]cluster.Info, error) { return nil, nil }
 
+// Living returns no clusters.
+func (*Provider) Living(context.Context) ([]string, error) { return nil, nil }
+
 // Remove succeeds: there is nothing to remove.
 func (*Provider) Remove(context.Context, string) error { return nil }
 

@@ -25,8 +25,9 @@ import (
 type Folder struct {
 	// Root is the folder; it must exist.
 	Root string
-	// Mount makes a file system of so many bytes at a folder, or changes the
-	// size of the one that is mounted there. Tmpfs is one.
+	// Mount makes a file system of at least so many bytes at a folder, to which
+	// every user may write, or makes the one that is mounted there that large and
+	// leaves its modes alone.
 	Mount func(path string, bytes int64) error
 	// Unmount takes it away, also while it is in use. Detach is one.
 	Unmount func(path string) error
@@ -47,6 +48,9 @@ func (f *Folder) Make(_ context.Context, name string, bytes int64) (string, erro
 		return "", err
 	}
 	had, err := f.size(path)
+	if err == nil && bytes <= 0 {
+		err = fmt.Errorf("a volume cannot have %d bytes", bytes)
+	}
 	if err != nil || had >= bytes {
 		return path, err
 	}
@@ -64,12 +68,21 @@ func (f *Folder) Make(_ context.Context, name string, bytes int64) (string, erro
 		_ = os.Remove(path) // stays when it is a mount that could not grow
 		return "", fmt.Errorf("mounting a volume of %s: %w", amount(bytes), err)
 	}
-	// Whoever the container runs as may write, as with the provisioner that
-	// clusters made by kind have.
-	if err := os.Chmod(path, 0o777); err != nil {
-		return "", fmt.Errorf("opening a volume to all users: %w", err)
+	return path, f.check(path, had, bytes)
+}
+
+// check holds a volume that was mounted to what was asked for. One that is too
+// small must not look like one that is done; a new one goes again.
+func (f *Folder) check(path string, had, bytes int64) error {
+	has, err := f.size(path)
+	if err != nil || has >= bytes {
+		return err
 	}
-	return path, nil
+	err = fmt.Errorf("a volume of %s came out with %s", amount(bytes), amount(has))
+	if had == 0 && has > 0 {
+		err = errors.Join(err, f.Unmount(path), os.Remove(path))
+	}
+	return err
 }
 
 // Remove implements Disks.
@@ -153,32 +166,10 @@ func amount(bytes int64) string {
 	return resource.NewQuantity(max(bytes, 0), resource.BinarySI).String()
 }
 
-// Tmpfs mounts a tmpfs of so many bytes at a path, or gives the one that is
-// there that size. Programs on it are run as they are, devices are not; a
-// container's own restrictions come on top.
-func Tmpfs(path string, bytes int64) error {
-	var here, above unix.Stat_t
-	if err := errors.Join(unix.Stat(path, &here), unix.Stat(filepath.Dir(path), &above)); err != nil {
-		return fmt.Errorf("looking at %s: %w", path, err)
-	}
-	flags := uintptr(unix.MS_NODEV)
-	if here.Dev != above.Dev {
-		flags |= unix.MS_REMOUNT
-	}
-	// An empty file takes an inode and no page, so their number is bounded by
-	// the volume's size as well; the default is half the pages of the host's
-	// memory (Documentation/filesystems/tmpfs.rst in Linux).
-	options := fmt.Sprintf("size=%d,nr_inodes=%d,mode=0777", bytes, max(1024, bytes/int64(os.Getpagesize())))
-	if err := unix.Mount("squall-volume", path, "tmpfs", flags, options); err != nil {
-		return fmt.Errorf("mounting a tmpfs (%s) at %s: %w", options, path, err)
-	}
-	return nil
-}
-
 // Detach unmounts what is mounted at a path. Who still uses it keeps it until
 // done.
 func Detach(path string) error {
-	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
+	if err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
 		return fmt.Errorf("unmounting %s: %w", path, err)
 	}
 	return nil

@@ -25,7 +25,7 @@ func tmpfsFolder(t *testing.T, capacity int64) *volumes.Folder {
 	require.NoError(t, unix.Mount("test", root, "tmpfs", 0, ""))
 	// The folder is empty again before it is removed from outside.
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(root, unix.MNT_DETACH)) })
-	return &volumes.Folder{Root: root, Mount: volumes.Tmpfs, Unmount: volumes.Detach, Capacity: capacity}
+	return &volumes.Folder{Root: root, Mount: tmpfs, Unmount: volumes.Detach, Capacity: capacity}
 }
 
 func TestFolderIsDisks(t *testing.T) {
@@ -44,8 +44,12 @@ func TestFolderBoundsADisk(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, make([]byte, 8*page), 0o600))
 	require.ErrorIs(t, os.WriteFile(filepath.Join(path, "more"), make([]byte, page), 0o600), unix.ENOSPC)
 
+	require.NoError(t, os.Chmod(path, 0o700))
 	_, err = f.Make(t.Context(), "a", 16*page)
 	require.NoError(t, err)
+	info, err = os.Stat(path)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "growing leaves the mode alone")
 	require.NoError(t, os.WriteFile(filepath.Join(path, "more"), make([]byte, 8*page), 0o600), "it has grown while in use")
 	content, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -110,6 +114,28 @@ func TestFolderGivesUpNothing(t *testing.T) {
 	_, err = f.Make(t.Context(), "b", page)
 	require.ErrorContains(t, err, "no memory")
 	assert.NoDirExists(t, filepath.Join(f.Root, "b"))
+}
+
+// TestFolderRefusesTooSmall: what comes out smaller than asked for is no volume.
+func TestFolderRefusesTooSmall(t *testing.T) {
+	f := tmpfsFolder(t, 10*page)
+	f.Mount = func(path string, bytes int64) error { return tmpfs(path, bytes-page) }
+	_, err := f.Make(t.Context(), "a", 2*page)
+	require.ErrorContains(t, err, "a volume of 8Ki came out with 4Ki")
+	assert.NoDirExists(t, filepath.Join(f.Root, "a"))
+
+	f.Mount = tmpfs
+	path, err := f.Make(t.Context(), "b", 2*page)
+	require.NoError(t, err)
+	f.Mount = func(string, int64) error { return nil } // says so and does not
+	_, err = f.Make(t.Context(), "b", 4*page)
+	require.ErrorContains(t, err, "a volume of 16Ki came out with 8Ki")
+	assert.DirExists(t, path, "what was there stays")
+
+	for _, bytes := range []int64{0, -page} {
+		_, err = f.Make(t.Context(), "c", bytes)
+		require.ErrorContains(t, err, "cannot have")
+	}
 }
 
 func TestFolderRefusesNames(t *testing.T) {

@@ -61,9 +61,15 @@ func (p *provisioner) holds(volume *corev1.PersistentVolume) bool {
 func (p *provisioner) grow(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	wanted, has := claim.Spec.Resources.Requests[corev1.ResourceStorage], claim.Status.Capacity[corev1.ResourceStorage]
 	volume, ok := stored[*corev1.PersistentVolume](p.volumes, claim.Spec.VolumeName)
-	bound := ok && claim.Status.Phase == corev1.ClaimBound && volume.Name == volumeName(claim.UID) && p.holds(volume)
+	// A volume that was kept may have got a claim that it was not made for.
+	bound := ok && claim.Status.Phase == corev1.ClaimBound && volume.Spec.ClaimRef != nil &&
+		volume.Spec.ClaimRef.UID == claim.UID && p.holds(volume)
 	if !bound || wanted.Cmp(has) <= 0 {
 		return nil
+	}
+	if why := tooLarge(wanted); why != "" {
+		p.events.Event(claim, corev1.EventTypeWarning, "VolumeResizeFailed", "the claim asks for "+why)
+		return nil // it stays so until the claim changes
 	}
 	if _, err := p.Disks.Make(ctx, volume.Name, wanted.Value()); err != nil {
 		p.events.Eventf(claim, corev1.EventTypeWarning, "VolumeResizeFailed", "node %s: %v", p.Node, err)
@@ -100,16 +106,28 @@ func (p *provisioner) sweep(ctx context.Context) error {
 	}
 	var failed []error
 	for _, name := range usage.Names {
-		if p.needed(name) {
-			continue
+		if !p.needed(name) {
+			failed = append(failed, p.discard(ctx, name))
 		}
-		if err := p.Disks.Remove(ctx, name); err != nil {
-			failed = append(failed, fmt.Errorf("removing the disk %s, which nobody needs: %w", name, err))
-			continue
-		}
-		p.Log.Info("removed a disk that nobody needs", "disk", name)
 	}
 	return errors.Join(failed...)
+}
+
+// discard removes a disk that nobody seems to need. The API has the last word:
+// data is lost by this, and the store may be behind.
+func (p *provisioner) discard(ctx context.Context, disk string) error {
+	_, err := p.Client.CoreV1().PersistentVolumes().Get(ctx, disk, metav1.GetOptions{})
+	if err == nil {
+		return nil
+	}
+	if !apierrors.IsNotFound(err) {
+		return fmt.Errorf("asking whether the disk %s is needed: %w", disk, err)
+	}
+	if err := p.Disks.Remove(ctx, disk); err != nil {
+		return fmt.Errorf("removing the disk %s, which nobody needs: %w", disk, err)
+	}
+	p.Log.Info("removed a disk that nobody needs", "disk", disk)
+	return nil
 }
 
 func (p *provisioner) needed(disk string) bool {

@@ -114,6 +114,11 @@ func TestGrow(t *testing.T) {
 		assert.Equal(t, int64(4*page), b.disks.size("pvc-uid-data"))
 		assert.Equal(t, "16Ki", b.claim("data").Status.Capacity.Storage().String())
 		assert.Contains(t, b.events("data"), "VolumeResizeFailed: node worker-1: not enough space: 40960 left")
+
+		c = b.claim("data")
+		ask("100E")
+		assert.Equal(t, "16Ki", b.claim("data").Status.Capacity.Storage().String())
+		assert.Contains(t, b.events("data"), "VolumeResizeFailed: the claim asks for 100E, more than any file system holds; ask for less")
 	})
 }
 

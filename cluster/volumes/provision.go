@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -40,6 +42,9 @@ func (p *provisioner) claim(ctx context.Context, claim *corev1.PersistentVolumeC
 		return p.grow(ctx, claim)
 	}
 	if claim.Annotations[askedProvisioner] != Provisioner || claim.Spec.StorageClassName == nil {
+		return nil
+	}
+	if node := claim.Annotations[selectedNode]; node != "" && node != p.Node {
 		return nil
 	}
 	class, ok := stored[*storagev1.StorageClass](p.classes, *claim.Spec.StorageClassName)
@@ -84,6 +89,9 @@ func refusal(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass)
 	if mode := claim.Spec.VolumeMode; mode != nil && *mode != corev1.PersistentVolumeFilesystem {
 		return fmt.Sprintf("the claim asks for volume mode %s, but volumes of class %q are folders; ask for Filesystem", *mode, class.Name)
 	}
+	if why := tooLarge(claim.Spec.Resources.Requests[corev1.ResourceStorage]); why != "" {
+		return "the claim asks for " + why
+	}
 	if claim.Spec.Selector != nil {
 		return fmt.Sprintf("the claim has a selector, but volumes of class %q are made for their claim and have no labels to select; leave spec.selector out", class.Name)
 	}
@@ -95,6 +103,17 @@ func refusal(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass)
 			strings.Join(slices.Sorted(maps.Keys(class.Parameters)), ", "), Provisioner)
 	}
 	return ""
+}
+
+// tooLarge says what is wrong with a size that is no number of bytes; empty when
+// it is one. Value of such a quantity is of no use: it may be zero (AsInt64 in
+// k8s.io/apimachinery/pkg/api/resource/quantity.go).
+func tooLarge(size resource.Quantity) string {
+	most := resource.NewQuantity(math.MaxInt64, resource.BinarySI)
+	if size.Cmp(*most) <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s, more than any file system holds; ask for less", size.String())
 }
 
 // giveBack says why the claim has no volume and asks the scheduler to choose

@@ -169,6 +169,8 @@ func TestRefuses(t *testing.T) {
 		}, `ProvisioningFailed: the claim has a data source, but volumes of class "standard" start empty; leave spec.dataSource out`},
 		"parameters": {func(c *corev1.PersistentVolumeClaim) { fast := "fast"; c.Spec.StorageClassName = &fast },
 			`ProvisioningFailed: the class "fast" has the parameters iops, tier, but local.squall.dev knows none`},
+		"10E":  {asks("10E"), "ProvisioningFailed: the claim asks for 10E, more than any file system holds; ask for less"},
+		"100E": {asks("100E"), "ProvisioningFailed: the claim asks for 100E, more than any file system holds; ask for less"},
 		"too large": {func(c *corev1.PersistentVolumeClaim) {
 			c.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("1Mi")
 		}, `ProvisioningFailed: node worker-1: not enough space: 40960 left`},
@@ -186,6 +188,13 @@ func TestRefuses(t *testing.T) {
 				assert.Empty(t, b.disks.sizes)
 			})
 		})
+	}
+}
+
+// asks makes a claim ask for a size.
+func asks(size string) func(*corev1.PersistentVolumeClaim) {
+	return func(c *corev1.PersistentVolumeClaim) {
+		c.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse(size)
 	}
 }
 
@@ -215,6 +224,21 @@ func TestKilledHalfWay(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, []string{"pvc-retained", "pvc-uid-data"}, usage.Names, "nobody needs the others")
 		assert.Len(t, b.volumes(), 2, "what was begun is done")
+	})
+}
+
+// TestStoreIsBehind: a volume that the API has and the store has not keeps its
+// disk.
+func TestStoreIsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pvc-kept"}}
+		b := newBench(t, newPaperDisks(10*page, "pvc-kept", "pvc-gone"), kept)
+		b.api.PrependReactor("list", "persistentvolumes", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, &corev1.PersistentVolumeList{}, nil
+		})
+		b.start()
+		assert.Equal(t, int64(page), b.disks.size("pvc-kept"))
+		assert.Zero(t, b.disks.size("pvc-gone"))
 	})
 }
 

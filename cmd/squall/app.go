@@ -40,7 +40,11 @@ func app(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	code := c.report(ctx, root.ExecuteContext(ctx))
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = noHelp(cmd)
+	}
+	code := c.report(ctx, err)
 	c.log.Debug("done", "code", code)
 	return code
 }
@@ -59,7 +63,7 @@ Run and judge:
   report      show the verdict of a recorded run as text, JSON or JUnit
 
 Clusters:
-  cluster     up, down, list, kubeconfig: clusters to try things on
+  cluster     up, down, list, kubeconfig, node: clusters to try things on
   kubectl     run kubectl against such a cluster
   conformance run Kubernetes' own conformance tests against a cluster
   bench       measure clusters and load on this host
@@ -116,7 +120,11 @@ func (c *cli) startLog() {
 // written gives a command its help text as it is written, and nothing generated.
 func written(cmd *cobra.Command, short, help string) {
 	cmd.Short = short
-	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) { io.WriteString(cmd.OutOrStdout(), help) })
+	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		if noHelp(cmd) == nil {
+			io.WriteString(cmd.OutOrStdout(), help)
+		}
+	})
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
 		_, err := io.WriteString(cmd.OutOrStderr(), help)
 		return err
@@ -149,6 +157,15 @@ func unknownVerb(cmd *cobra.Command, args []string) error {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return misuse(fmt.Errorf("there is no verb %q in %q", args[0], cmd.CommandPath()), hint)
+}
+
+// noHelp is why a command has no help to show: what was asked for is the help of
+// a verb that it has not. Cobra shows a group's help for that, and calls it done.
+func noHelp(cmd *cobra.Command) error {
+	if !cmd.HasSubCommands() {
+		return nil
+	}
+	return unknownVerb(cmd, cmd.Flags().Args())
 }
 
 // needVerb is for a group of verbs called without one of them.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,6 +67,9 @@ func (c *cli) benchCluster() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if starts < 1 || workers < 1 || workers > embedded.MaxWorkers {
 				return misuse(fmt.Errorf("--starts %d --workers %d: at least one start, 1 to %d workers", starts, workers, embedded.MaxWorkers))
+			}
+			if len(sorts) == 0 {
+				return misuse(errors.New("--sorts: nothing to compare; there are " + strings.Join(startSorts(), ", ")))
 			}
 			for _, s := range sorts {
 				if !slices.Contains(startSorts(), s) {

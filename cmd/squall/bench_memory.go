@@ -19,7 +19,7 @@ func ownMemory() (idle, nodes float64) {
 			name, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(child), "cmdline"))
 			switch {
 			case strings.HasPrefix(string(name), "squall-node"):
-				nodes += residentOf(child)
+				nodes += residentOf(child) + servicesOf(child)
 			case strings.HasPrefix(string(name), "squall-"):
 				family = append(family, child)
 				kilobytes += residentOf(child)
@@ -27,6 +27,18 @@ func ownMemory() (idle, nodes float64) {
 		}
 	}
 	return kilobytes / 1024, nodes / 1024
+}
+
+// servicesOf is the resident memory, in kB, of what Squall runs under a node's
+// first process.
+func servicesOf(node int) (kilobytes float64) {
+	for _, child := range childrenOf(node) {
+		name, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(child), "cmdline"))
+		if strings.HasPrefix(string(name), "squall-") {
+			kilobytes += residentOf(child)
+		}
+	}
+	return kilobytes
 }
 
 // childrenOf are the processes that a process has started.

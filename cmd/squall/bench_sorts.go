@@ -86,7 +86,7 @@ func (b benchmark) start(ctx context.Context, sort string) (startResult, error) 
 
 // startWithout measures a start from a cache that lacks some of its folders.
 func (b benchmark) startWithout(ctx context.Context, spec cluster.Spec, lacks ...string) (startResult, error) {
-	bare, err := os.MkdirTemp(b.cache, "bench-") // beside the rest: files are linked, not copied
+	bare, err := os.MkdirTemp(b.cache, "squall-bench-") // beside the rest: files are linked, not copied
 	if err != nil {
 		return startResult{}, fmt.Errorf("make a cache for a first start: %w", err)
 	}
@@ -105,9 +105,12 @@ func (b benchmark) startWithout(ctx context.Context, spec cluster.Spec, lacks ..
 // startFrom measures one start and the teardown.
 func (b benchmark) startFrom(ctx context.Context, cache string, spec cluster.Spec) (result startResult, err error) {
 	p := embedded.New(cache)
-	p.Milestones = func(m embedded.Milestone) { result.milestones = append(result.milestones, m) }
 	spec.Early = func(ctx context.Context, kubeconfig []byte) error { return deployShop(ctx, kubeconfig, b.rendered) }
 	began := time.Now()
+	p.Milestones = func(m embedded.Milestone) {
+		m.After = time.Since(began) // as all else that is shown
+		result.milestones = append(result.milestones, m)
+	}
 	up, err := p.Create(ctx, spec, nil)
 	if err != nil {
 		return result, err

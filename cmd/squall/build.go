@@ -18,7 +18,8 @@ Usage:
   squall build components [FLAGS]
 `
 
-const buildComponentsHelp = `Compile Kubernetes, etcd, containerd, the CNI plugins, CoreDNS and the sample shop into the cache.
+const buildComponentsHelp = `Compile Kubernetes, etcd, containerd, the CNI plugins, CoreDNS, metrics-server and the
+sample shop into the cache.
 
 Usage:
   squall build components [FLAGS]
@@ -90,9 +91,12 @@ func noGo(err error) error {
 	return err
 }
 
-// notMade adds the way out when a host cannot make a cluster: it has no Go to
-// build it with, or cannot carry it.
+// notMade adds the way out when a cluster was not made: it was asked for in a way
+// that cannot be, or the host cannot carry it or has no Go to build it with.
 func notMade(err error) error {
+	if errors.Is(err, cluster.ErrSpec) {
+		return misuse(err, `"squall cluster up --help" and docs/scenario.md say what a cluster can be`)
+	}
 	if errors.Is(err, cluster.ErrHost) {
 		return unfit(err, `"squall doctor" says what this host lacks`)
 	}

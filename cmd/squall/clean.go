@@ -77,13 +77,13 @@ func (c *cli) sweep(cmd *cobra.Command, what cleaning) error {
 // removeCache removes what Squall put into the cache folder, and the folder when
 // nothing else is in it.
 func (c *cli) removeCache(cmd *cobra.Command, p *embedded.Provider, cache string, dry bool) error {
-	infos, err := p.List(cmd.Context())
+	living, err := p.Living(cmd.Context())
 	if err != nil {
 		return err
 	}
-	if len(infos) > 0 {
-		return misuse(fmt.Errorf("the cluster %q is up and uses the cache", infos[0].Name),
-			fmt.Sprintf("%q removes it", "squall cluster down "+infos[0].Name))
+	if len(living) > 0 {
+		return misuse(fmt.Errorf("the cluster %q is up or coming up and uses the cache", living[0]),
+			fmt.Sprintf("%q removes it once it is up", "squall cluster down "+living[0]))
 	}
 	for _, part := range []string{componentsFolder, imagesFolder, preparedFolder, storesFolder, volumesFolder} {
 		folder := filepath.Join(cache, part)

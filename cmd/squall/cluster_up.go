@@ -121,16 +121,33 @@ func (a clusterAsked) fetchImages(ctx context.Context, b image.Builder) ([]image
 	var images []image.Image
 	var errs []error
 	for _, text := range a.images {
-		var img image.Image
-		var err error
-		if _, missing := os.Stat(text); missing == nil {
-			img, err = b.FromArchive(ctx, image.Archive{Path: text})
-		} else {
-			img, err = b.FromRegistry(ctx, text)
-		}
+		img, err := fetchImage(ctx, b, text)
 		images, errs = append(images, img), append(errs, err)
 	}
 	return images, errors.Join(errs...)
+}
+
+// fetchImage takes what is there, and what can only be a path, for a file or
+// folder.
+func fetchImage(ctx context.Context, b image.Builder, text string) (image.Image, error) {
+	_, err := os.Stat(text)
+	path := strings.HasPrefix(text, "/") || strings.HasPrefix(text, ".") || strings.HasSuffix(text, ".tar")
+	if err == nil || path {
+		return b.FromArchive(ctx, image.Archive{Path: text})
+	}
+	return b.FromRegistry(ctx, text)
+}
+
+// notFetched is for images that could not be had: a registry that does not
+// answer is not the caller's fault.
+func notFetched(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return unfit(err)
+	case errors.Is(err, image.ErrRegistry):
+		return unfit(err, "an image that is a file can be given by its path")
+	}
+	return misuse(err)
 }
 
 // readChoices reads the choices that may be repeated.
@@ -179,7 +196,7 @@ func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {
 	}
 	_, builder := builders(cache, c.say)
 	if spec.Images, err = asked.fetchImages(cmd.Context(), builder); err != nil {
-		return misuse(err)
+		return notFetched(err)
 	}
 	began := time.Now()
 	up, err := p.Create(cmd.Context(), spec, c.say)

@@ -18,10 +18,9 @@ Usage:
          made with two workers and removed afterwards; default "conformance". Needs root.
 
 Flags:
-  --kubeconfig FILE     test the cluster of this kubeconfig instead; not as root
+  --kubeconfig FILE     test the cluster of this kubeconfig instead; needs no root
   --areas A,B           areas of tests, see --list; default all
   --focus REGEX         only tests whose name matches
-  --everything          also tests that are left out otherwise
   --list                list the chosen tests and leave
   --parallel N          tests at once, besides those that need the cluster alone; default 3
   --keep                leave the cluster that was made up
@@ -66,7 +65,6 @@ func (c *cli) conformance() *cobra.Command {
 	flags.StringVar(&asked.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster")
 	flags.StringSliceVar(&asked.choice.Areas, "areas", nil, "areas of tests")
 	flags.StringVar(&asked.choice.Focus, "focus", "", "regular expression for names of tests")
-	flags.BoolVar(&asked.choice.Everything, "everything", false, "also tests that are left out otherwise")
 	flags.BoolVar(&asked.list, "list", false, "list the chosen tests")
 	flags.IntVar(&asked.parallel, "parallel", 3, "tests at once")
 	flags.BoolVar(&asked.keep, "keep", false, "leave the cluster up")
@@ -90,6 +88,9 @@ func (c *cli) runConformance(ctx context.Context, asked conformanceAsked) error 
 	}
 	if asked.parallel < 1 {
 		return misuse(fmt.Errorf("--parallel %d: at least one test at once", asked.parallel))
+	}
+	if err := c.checkConformance(ctx, asked); err != nil {
+		return err
 	}
 	run, err := c.conformanceRun(ctx, asked)
 	if err != nil {

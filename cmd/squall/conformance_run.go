@@ -48,10 +48,8 @@ func (c *cli) conformanceRun(ctx context.Context, asked conformanceAsked) (confo
 }
 
 // testEmbedded tests an embedded cluster, made when there is none of that name.
+// [cli.checkConformance] has found that it can be.
 func (r conformanceRun) testEmbedded(ctx context.Context) (err error) {
-	if err := needRoot(); err != nil {
-		return err
-	}
 	p, _, err := r.c.provider()
 	if err != nil {
 		return err
@@ -84,12 +82,6 @@ func (r conformanceRun) testEmbedded(ctx context.Context) (err error) {
 
 // makeCluster makes a cluster that holds the tests' images.
 func (r conformanceRun) makeCluster(ctx context.Context, p *embedded.Provider) (cluster.Cluster, error) {
-	if err := cluster.CheckName(r.asked.name); err != nil {
-		return nil, misuse(err)
-	}
-	if err := r.c.checkHost(); err != nil {
-		return nil, err
-	}
 	images, err := conformance.Images(ctx, r.builder, r.programs, r.tree)
 	if err != nil {
 		return nil, noGo(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"squall/cluster/embedded"
@@ -56,7 +57,7 @@ type diagnosis struct {
 
 // diagnose looks at the host.
 func diagnose(ctx context.Context, cache string) diagnosis {
-	d := diagnosis{Cache: cache, Needs: embedded.Facts(cache), Ready: true, Components: map[string]string{}}
+	d := diagnosis{Cache: cache, Needs: embedded.Facts(cache), Components: map[string]string{}}
 	for _, f := range embedded.Probe(ctx) {
 		if f.For == "" {
 			d.Needs = append(d.Needs, f)
@@ -66,11 +67,17 @@ func diagnose(ctx context.Context, cache string) diagnosis {
 	}
 	d.Abilities = append(embedded.Abilities(ctx), d.Abilities...)
 	d.Building = buildingFacts(ctx, cache)
-	for _, f := range d.Needs {
-		d.Ready = d.Ready && f.OK
-	}
+	d.Ready = ready(d.Needs, d.Building)
 	listComponents(func(name, version string) { d.Components[name] = version })
 	return d
+}
+
+// ready tells whether a cluster can be made: it needs all of the first, and
+// components, which are there or can be compiled.
+func ready(needs, building []embedded.Fact) bool {
+	lacks := func(f embedded.Fact) bool { return !f.OK }
+	has := func(f embedded.Fact) bool { return f.OK }
+	return !slices.ContainsFunc(needs, lacks) && slices.ContainsFunc(building, has)
 }
 
 // buildingFacts say whether components are there, or can be compiled.
@@ -112,11 +119,15 @@ func (c *cli) explain(d diagnosis) {
 	fmt.Fprintf(c.stdout, "\nthe Debian packages they need:\n  %s\n\n", embedded.PackagesLine())
 	c.listFacts("what else this host can do:", d.Abilities)
 	fmt.Fprintln(c.stdout)
-	c.listFacts("to build components, which is needed once:", d.Building)
+	c.listFacts("components, or what builds them, which is needed once:", d.Building)
 	fmt.Fprintf(c.stdout, "\ncache:\n  %s: %s\n\ncomponents:\n", d.Cache, gigabytes(folderSize(d.Cache)))
 	listComponents(func(name, version string) { fmt.Fprintf(c.stdout, "  %s %s\n", name, version) })
 	if lacking > 0 {
 		fmt.Fprintf(c.stdout, "\n%d missing: no embedded cluster can be made\n", lacking)
+		return
+	}
+	if !d.Ready {
+		fmt.Fprintln(c.stdout, "\nneither compiled components nor Go to compile them: no embedded cluster can be made")
 		return
 	}
 	fmt.Fprintln(c.stdout, "\nall is here: embedded clusters can be made")

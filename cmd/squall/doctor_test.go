@@ -42,6 +42,21 @@ func TestDoctorSaysTheSameInJSON(t *testing.T) {
 	assert.Empty(t, left, "it changes nothing")
 }
 
+func TestNoClusterWithoutComponentsOrGo(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	code, stdout, _ := runApp(t, "doctor", "--cache", t.TempDir())
+	assert.Equal(t, exitInconclusive, code)
+	assert.Contains(t, stdout, "no embedded cluster can be made")
+	assert.NotContains(t, stdout, "all is here")
+	assert.Contains(t, stdout, "✗ Go")
+
+	here, lacks := embedded.Fact{OK: true}, embedded.Fact{}
+	assert.True(t, ready([]embedded.Fact{here}, []embedded.Fact{here, lacks}), "compiled, no Go")
+	assert.True(t, ready([]embedded.Fact{here}, []embedded.Fact{lacks, here}), "Go compiles them")
+	assert.False(t, ready([]embedded.Fact{here}, []embedded.Fact{lacks, lacks}))
+	assert.False(t, ready([]embedded.Fact{here, lacks}, []embedded.Fact{here, here}))
+}
+
 func TestFactsAreMarked(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"squall/cluster"
 	"squall/reports"
 	"squall/scenarios"
 	"squall/scenarios/catalog"
@@ -51,6 +52,7 @@ Try it:
 type running struct {
 	seed              uint64
 	twins, noTwins    bool
+	twinsAsked        bool // --twins is not only what happens anyway
 	calm              bool
 	runs, json, junit string
 	inconclusive, on  string
@@ -62,7 +64,10 @@ func (c *cli) run() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "run [SCENARIO|FILE...]",
 		ValidArgsFunction: completeScenario,
-		RunE:              func(cmd *cobra.Command, args []string) error { return c.runAll(cmd.Context(), r, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r.twinsAsked = r.twins && cmd.Flags().Changed("twins")
+			return c.runAll(cmd.Context(), r, args)
+		},
 	}
 	written(cmd, "run scenarios and judge them", runHelp)
 	flags := cmd.Flags()
@@ -144,6 +149,9 @@ func (c *cli) conclude(r running, all ran, err error) error {
 	var hints []string
 	if errors.As(notMade(err), &known) {
 		hints = known.hints
+	}
+	if len(all.verdicts) == 0 && errors.Is(err, cluster.ErrSpec) {
+		all.code = exitMisuse // the scenario is invalid, and nothing was started
 	}
 	return &failure{code: all.code, err: errors.Join(err, unwritten), hints: hints}
 }

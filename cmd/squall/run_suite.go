@@ -22,6 +22,12 @@ func (r running) check() error {
 	if r.keep && r.calm {
 		errs = append(errs, errors.New("--keep and --calm cannot go together: the calm control makes several clusters"))
 	}
+	if r.twinsAsked && r.noTwins {
+		errs = append(errs, errors.New("--twins and --no-twins contradict each other"))
+	}
+	if r.twinsAsked && r.keep {
+		errs = append(errs, errors.New("--twins and --keep contradict each other: --keep runs the scenario alone"))
+	}
 	if r.runs == "" {
 		errs = append(errs, errors.New("--runs needs a folder"))
 	}

@@ -99,8 +99,9 @@ func parsePull(ref string) (pull, error) {
 			return pull{}, fmt.Errorf("image reference %q: its digest: %w", ref, err)
 		}
 	}
-	if pinned && !strings.Contains(named[strings.LastIndex(named, "/")+1:], ":") {
-		return pull{}, fmt.Errorf("image reference %q has no tag: nodes hold images by their tags; write it as %s:TAG@%s", ref, named, digest)
+	// Where there is none, name.NewTag gives "latest", which moves.
+	if !strings.Contains(named[strings.LastIndex(named, "/")+1:], ":") {
+		return pull{}, fmt.Errorf("image reference %q has no tag: nodes hold images by their tags; write it as %s:TAG%s", ref, named, ref[len(named):])
 	}
 	return pull{tag: tag, full: fullName(tag), digest: digest}, nil
 }

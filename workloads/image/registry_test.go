@@ -115,6 +115,23 @@ func TestFromRegistry(t *testing.T) {
 	assert.ErrorContains(t, err, s.host)
 }
 
+func TestFromRegistryRefusesWhatHasNoTag(t *testing.T) {
+	s := startRegistry(t)
+	b, _ := builder(t)
+	some := "@sha256:" + strings.Repeat("0", 64)
+	for ref, way := range map[string]string{
+		"nginx":                  "write it as nginx:TAG",
+		"nginx" + some:           "write it as nginx:TAG" + some,
+		s.host + "/shop/web":     "write it as " + s.host + "/shop/web:TAG",
+		s.host + "/nginx" + some: "write it as " + s.host + "/nginx:TAG" + some,
+	} {
+		_, err := b.FromRegistry(t.Context(), ref)
+		require.ErrorContains(t, err, "has no tag", ref)
+		assert.ErrorContains(t, err, way, ref)
+	}
+	assert.Zero(t, s.requests.Load(), "the registry was asked")
+}
+
 func TestRegistryCredentials(t *testing.T) {
 	s := startRegistry(t)
 	b, _ := builder(t)

@@ -20,8 +20,6 @@ type Choice struct {
 	Areas []string
 	// Focus is a regular expression that names must match; empty means any.
 	Focus string
-	// Everything takes the tests along that [LeftOut] names.
-	Everything bool
 }
 
 // Check refuses a choice that names what there is not.
@@ -45,9 +43,6 @@ func (c Choice) Choose(tests []Test) ([]Test, error) {
 		if len(c.Areas) > 0 && !slices.Contains(c.Areas, t.Area) || !focus.MatchString(t.Name) {
 			continue
 		}
-		if _, left := LeftOut()[t.Name]; left && !c.Everything {
-			continue
-		}
 		chosen = append(chosen, t)
 	}
 	if len(chosen) == 0 {
@@ -64,11 +59,6 @@ func (c Choice) Choose(tests []Test) ([]Test, error) {
 		return chosen[i].Name < chosen[j].Name
 	})
 	return chosen, nil
-}
-
-// LeftOut are the tests that run only when asked for, each with the reason.
-func LeftOut() map[string]string {
-	return map[string]string{}
 }
 
 // slowPrefixes are how the names of tests begin that take minutes whatever the

@@ -43,7 +43,7 @@ func readReport(path string) (map[string]outcome, error) {
 	defer file.Close()
 	outcomes, err := parseReport(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the report %s: %w", path, err)
+		return nil, fmt.Errorf("the report is not whole: %w", err)
 	}
 	return outcomes, nil
 }

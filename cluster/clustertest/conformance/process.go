@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,4 +74,39 @@ func environment(folder string) []string {
 		}
 	}
 	return append(env, "HOME="+folder)
+}
+
+// longestOutput, in bytes, and mostLines bound how much of an output is quoted.
+const (
+	longestOutput = 600
+	mostLines     = 10
+)
+
+// lastOutput quotes the end of an output, as part of a sentence: the file may be
+// gone when somebody reads it.
+func lastOutput(path string) string {
+	const nothing = "it wrote nothing"
+	file, err := os.Open(path)
+	if err != nil {
+		return nothing
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nothing
+	}
+	from := max(0, info.Size()-longestOutput)
+	bytes, _ := io.ReadAll(io.NewSectionReader(file, from, longestOutput)) // what can be read is better than nothing
+	text := strings.TrimSpace(strings.ToValidUTF8(string(bytes), ""))
+	if text == "" {
+		return nothing
+	}
+	lines := strings.Split(text, "\n")
+	switch {
+	case from > 0 && len(lines) > 1:
+		lines = lines[1:] // it may have lost its beginning
+	case from > 0:
+		lines[0] = "… " + lines[0]
+	}
+	return "it wrote last:\n" + strings.Join(lines[max(0, len(lines)-mostLines):], "\n")
 }

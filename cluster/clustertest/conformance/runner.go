@@ -30,9 +30,15 @@ type Runner struct {
 // report takes a second of processor time.
 const largestBatch = 8
 
+// fewestSilent is how many processes, at the least, must have ended before any
+// test was reported, for the run to be given up. One test can take its process
+// along.
+const fewestSilent = 3
+
 // Run runs the tests and returns a result for each, in their order. What happened
 // so far is also returned with an error, which means that the tests could not be
-// run; tests that fail are no error.
+// run; tests that fail are no error, and neither are some of which nothing is
+// reported.
 func (r Runner) Run(ctx context.Context, tests []Test) ([]Result, error) {
 	var slow, shared, serial []int
 	for i, t := range tests {
@@ -65,30 +71,33 @@ type job struct {
 	queue   []int // tests that no batch has yet
 	batches int   // started so far
 	done    int   // tests with a result
+	silent  int   // batches before any test was reported
+	heard   bool  // a test was reported
 	results []Result
 }
 
-// all runs the tests of those numbers in so many processes at once.
+// all runs the tests of those numbers in so many processes at once. The first
+// error ends them all.
 func (j *job) all(ctx context.Context, numbers []int, workers int) error {
 	j.queue = numbers
-	errs := make([]error, workers)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var wg sync.WaitGroup
-	for w := range workers {
+	for range workers {
 		wg.Go(func() {
-			for errs[w] == nil {
+			for ctx.Err() == nil {
 				batch, name := j.take(workers)
 				if len(batch) == 0 {
 					return
 				}
-				errs[w] = j.batch(ctx, name, batch)
+				if err := j.batch(ctx, name, batch); err != nil {
+					stop(err)
+				}
 			}
 		})
 	}
 	wg.Wait()
-	if ctx.Err() != nil {
-		return context.Cause(ctx) // once, not once a worker
-	}
-	return errors.Join(errs...)
+	return context.Cause(ctx)
 }
 
 // take takes the next batch off the queue. Slow tests are alone, and batches get
@@ -108,9 +117,6 @@ func (j *job) take(workers int) ([]int, string) {
 
 // batch runs some tests in one process and keeps their results.
 func (j *job) batch(ctx context.Context, name string, numbers []int) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	folder := filepath.Join(j.Folder, name)
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return fmt.Errorf("make a folder for the tests' output: %w", err)
@@ -120,33 +126,52 @@ func (j *job) batch(ctx context.Context, name string, numbers []int) error {
 		tests = append(tests, j.tests[i])
 	}
 	began := time.Now()
-	ended := j.start(ctx, folder, tests)
-	outcomes, err := readReport(filepath.Join(folder, reportFile))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	j.keep(numbers, outcomes, ended)
+	e := ending{err: j.start(ctx, folder, tests)}
+	e.outcomes, e.unread = readReport(filepath.Join(folder, reportFile))
+	e.output = lastOutput(filepath.Join(folder, outputFile))
+	j.keep(numbers, e)
 	j.tell(name, numbers, time.Since(began))
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if len(outcomes) == 0 {
-		return fmt.Errorf("the tests did not run: %v; see %s", ended, filepath.Join(folder, outputFile))
+	return j.hear(e)
+}
+
+// ending is how a batch ended.
+type ending struct {
+	err      error              // the process'
+	outcomes map[string]outcome // what was reported
+	unread   error              // why nothing can be read in the report
+	output   string             // the last of it
+}
+
+// hear counts the batches of which no test was reported. It returns an error when
+// there were no others at the beginning: nothing runs at all.
+func (j *job) hear(e ending) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.heard {
+		return nil
 	}
-	return nil
+	j.silent++
+	if j.silent < max(fewestSilent, j.Parallel) {
+		return nil
+	}
+	return fmt.Errorf("run the tests: the first %d processes reported none, the last: %s", j.silent, e.unreported())
 }
 
 // keep stores the results of a batch.
-func (j *job) keep(numbers []int, outcomes map[string]outcome, ended error) {
+func (j *job) keep(numbers []int, e ending) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, i := range numbers {
 		result := Result{Name: j.tests[i].Name, Area: j.tests[i].Area}
-		o, reported := outcomes[result.Name]
+		o, reported := e.outcomes[result.Name]
 		if reported {
+			j.heard = true
 			result.State, result.Seconds, result.Message = o.state, o.took.Seconds(), o.message
 		} else {
-			result.State, result.Message = Unfinished, unreported(outcomes, ended)
+			result.State, result.Message = Unfinished, e.unreported()
 		}
 		j.results[i] = result
 	}
@@ -155,13 +180,20 @@ func (j *job) keep(numbers []int, outcomes map[string]outcome, ended error) {
 
 // unreported says why a test has no result: the suite's own failure when there is
 // one, else how its process ended.
-func unreported(outcomes map[string]outcome, ended error) string {
+func (e ending) unreported() string {
 	for _, node := range []string{"[SynchronizedBeforeSuite]", "[BeforeSuite]"} {
-		if o, found := outcomes[node]; found {
+		if o, found := e.outcomes[node]; found {
 			return node + ": " + o.message
 		}
 	}
-	return fmt.Sprintf("no report of it; its process ended: %v", ended)
+	why, ended := "no report of it", "exit status 0"
+	if e.err != nil {
+		ended = e.err.Error()
+	}
+	if e.unread != nil && !errors.Is(e.unread, os.ErrNotExist) {
+		why = e.unread.Error()
+	}
+	return fmt.Sprintf("%s; its process ended: %s; %s", why, ended, e.output)
 }
 
 // tell tells how a batch went.

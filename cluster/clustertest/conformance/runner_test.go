@@ -38,7 +38,7 @@ func fake(folder string, args []string) int {
 	note(folder, "begin "+asked["--ginkgo.focus"])
 	defer note(folder, "end "+asked["--ginkgo.focus"])
 	var cases []testCase
-	code := 0
+	code, torn := 0, false
 	for _, test := range fakeTests() {
 		c := testCase{Name: "[It] " + test.Name, Status: "skipped", Skipped: &detail{Message: "skipped"}}
 		if regexp.MustCompile(asked["--ginkgo.focus"]).MatchString("Kubernetes e2e suite " + test.Name) {
@@ -47,7 +47,16 @@ func fake(folder string, args []string) int {
 			case strings.Contains(test.Name, "fails"):
 				c.Status, c.Failure, code = "failed", &detail{Text: "[FAILED] it does"}, 1
 			case strings.Contains(test.Name, "dies"):
+				for i := range 1000 {
+					fmt.Println("line", i)
+				}
+				fmt.Println("this cannot go on")
 				return 3
+			case strings.Contains(test.Name, "never begins"):
+				c = testCase{Name: "[SynchronizedBeforeSuite]", Status: "failed", Failure: &detail{Text: "no node is ready"}}
+				code = 1
+			case strings.Contains(test.Name, "tears"):
+				torn = true
 			case strings.Contains(test.Name, "hangs"):
 				waitForInterrupt(folder)
 				c.Status, code = "interrupted", 1
@@ -59,6 +68,9 @@ func fake(folder string, args []string) int {
 		XMLName xml.Name   `xml:"testsuites"`
 		Cases   []testCase `xml:"testsuite>testcase"`
 	}{Cases: cases})
+	if torn {
+		report = report[:len(report)/2]
+	}
 	if err = errors.Join(err, os.WriteFile(filepath.Join(asked["--report-dir"], reportFile), report, 0o644)); err != nil {
 		panic(err)
 	}
@@ -95,6 +107,8 @@ func fakeTests() []Test {
 		Test{Name: "[sig-apps] CronJob should be slow [Conformance]", Area: "cronjobs"},
 		Test{Name: "[sig-apps] CronJob dies [Conformance]", Area: "cronjobs"},
 		Test{Name: "[sig-apps] CronJob hangs [Conformance]", Area: "cronjobs"},
+		Test{Name: "[sig-apps] CronJob should be slow and tears its report [Conformance]", Area: "cronjobs"},
+		Test{Name: "[sig-apps] CronJob never begins [Conformance]", Area: "cronjobs"},
 	)
 }
 
@@ -133,24 +147,72 @@ func TestRun(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	alone := focusOf(tests[21:22])
 	assert.Equal(t, []string{"begin " + alone, "end " + alone}, lines[len(lines)-2:])
-	slow, first := "begin "+focusOf(tests[22:23]), 0
-	for i, line := range lines {
-		if line == slow {
-			first = i
-		}
-	}
-	assert.Contains(t, lines, slow)
-	assert.Less(t, first, 3, "among the first, one a worker")
+	first, err := readReport(filepath.Join(r.Folder, "batch-001", reportFile))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]outcome{tests[22].Name: {state: Passed, took: time.Second}}, first)
 }
 
+// A process that dies, or that leaves half a report, costs its tests; the others
+// are run.
 func TestProcessThatDies(t *testing.T) {
 	r, _ := fakeRunner(t)
-	results, err := r.Run(t.Context(), []Test{fakeTests()[23], fakeTests()[21]})
-	assert.ErrorContains(t, err, "the tests did not run: exit status 3; see ")
-	assert.ErrorContains(t, err, outputFile)
-	assert.Equal(t, Unfinished, results[0].State)
-	assert.Equal(t, "no report of it; its process ended: exit status 3", results[0].Message)
-	assert.Equal(t, "not started", results[1].Message)
+	r.Parallel = 1
+	tests := fakeTests()
+	// What is slow goes first, so that the torn report is the run's first.
+	dies := tests[23]
+	results, err := r.Run(t.Context(), []Test{dies, tests[25], tests[22], dies, dies, dies, tests[0], tests[21]})
+	require.NoError(t, err)
+	first, rest, _ := strings.Cut(results[0].Message, "\n")
+	assert.Equal(t, "no report of it; its process ended: exit status 3; it wrote last:", first)
+	assert.True(t, strings.HasSuffix(rest, "line 999\nthis cannot go on"), rest)
+	assert.Less(t, len(results[0].Message), 2*longestOutput)
+	assert.Contains(t, results[1].Message, "the report is not whole: XML syntax error on line 1: unexpected EOF; its process ended: exit status 0; it wrote nothing")
+	for i, want := range []State{Unfinished, Unfinished, Passed, Unfinished, Unfinished, Unfinished, Passed, Passed} {
+		assert.Equal(t, want, results[i].State, "%d: %s", i, results[i].Name)
+	}
+}
+
+// When nothing runs at all the run ends early. The error quotes the output: its
+// file may be gone when somebody reads the error.
+func TestNothingStarts(t *testing.T) {
+	r, notes := fakeRunner(t)
+	dies := fakeTests()[23]
+	results, err := r.Run(t.Context(), []Test{dies, dies, dies, dies, dies, dies, dies})
+	require.ErrorContains(t, err, "the first 3 processes reported none, the last: no report of it; its process ended: exit status 3; it wrote last:\n")
+	assert.ErrorContains(t, err, "this cannot go on")
+	assert.NotContains(t, err.Error(), r.Folder)
+	assert.Less(t, len(err.Error()), 2*longestOutput)
+	assert.Len(t, results, 7)
+	text, err := os.ReadFile(filepath.Join(notes, "notes"))
+	require.NoError(t, err)
+	assert.LessOrEqual(t, strings.Count(string(text), "begin "), 5, "others had begun by then, at the most")
+
+	never := fakeTests()[26]
+	r, _ = fakeRunner(t)
+	r.Parallel = 1 // else some may have been ended early
+	results, err = r.Run(t.Context(), []Test{never, never, never, never})
+	assert.ErrorContains(t, err, "reported none, the last: [SynchronizedBeforeSuite]: no node is ready")
+	assert.Equal(t, "[SynchronizedBeforeSuite]: no node is ready", results[0].Message)
+
+	r, _ = fakeRunner(t)
+	r.Programs.Tests = filepath.Join(notes, "absent")
+	_, err = r.Run(t.Context(), []Test{dies, dies, dies})
+	assert.ErrorContains(t, err, "absent: no such file or directory; it wrote nothing")
+}
+
+func TestLastOutput(t *testing.T) {
+	file := filepath.Join(t.TempDir(), outputFile)
+	assert.Equal(t, "it wrote nothing", lastOutput(file))
+	for text, want := range map[string]string{
+		"":                             "it wrote nothing",
+		" \n\n":                        "it wrote nothing",
+		"a\nb\n\n":                     "it wrote last:\na\nb",
+		strings.Repeat("x", 1<<20):     "it wrote last:\n… " + strings.Repeat("x", longestOutput),
+		strings.Repeat("1234\n", 1000): "it wrote last:\n" + strings.TrimSpace(strings.Repeat("1234\n", mostLines)),
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		assert.Equal(t, want, lastOutput(file))
+	}
 }
 
 // Interrupted, a run lets its tests clean up and keeps what they reported.

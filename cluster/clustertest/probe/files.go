@@ -29,6 +29,30 @@ func test(args []string) error {
 	return err
 }
 
+// stat says a file's mode, its group and how large its file system is.
+func stat(args []string) error {
+	name := argument(args, 0, "")
+	info, err := os.Stat(name)
+	var system syscall.Statfs_t
+	if err := errors.Join(err, syscall.Statfs(name, &system)); err != nil {
+		return err
+	}
+	said, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fmt.Errorf("%s has no group here", name)
+	}
+	fmt.Printf("%v group %d on %d MiB\n", info.Mode(), said.Gid, int64(system.Blocks)*int64(system.Bsize)>>20)
+	return nil
+}
+
+func chmod(args []string) error {
+	mode, err := strconv.ParseUint(argument(args, 0, ""), 8, 9)
+	if err != nil {
+		return fmt.Errorf("a mode is wanted: %w", err)
+	}
+	return os.Chmod(argument(args, 1, ""), os.FileMode(mode))
+}
+
 func list(args []string) error {
 	entries, err := os.ReadDir(argument(args, 0, "."))
 	for _, e := range entries {

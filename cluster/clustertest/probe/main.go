@@ -38,7 +38,7 @@ probe processes                 print every command line`
 func commands() map[string]func([]string) error {
 	return map[string]func([]string) error{
 		"serve": serve, "get": get, "dial": dial, "hold": hold, "api": api, "resolve": resolve,
-		"env": env, "read": read, "write": write, "fill": fill, "list": list, "test": test,
+		"env": env, "read": read, "write": write, "fill": fill, "stat": stat, "chmod": chmod, "list": list, "test": test,
 		"say": say, "once": once, "alloc": alloc, "burn": burn, "sleep": sleep, "term": term, "echo": echo, "processes": processes,
 	}
 }

@@ -38,16 +38,23 @@ type Handler struct {
 func New(registries []string) (*Handler, error) {
 	var errs []error
 	for _, r := range registries {
-		if _, err := name.NewRegistry(r, name.StrictValidation); err != nil || strings.Contains(r, "/") {
+		if _, err := name.NewRegistry(r, name.StrictValidation); err != nil || !hostForm.MatchString(r) {
 			errs = append(errs, fmt.Errorf("%q is no registry; write its host, and a port where it has one: docker.io, registry.example:5000", r))
 		}
 	}
 	return &Handler{registries: registries, clients: map[string]*http.Client{}}, errors.Join(errs...)
 }
 
-// asked is the path of a request that a pull makes (OCI distribution
-// specification 1.1, "Pull").
-var asked = regexp.MustCompile(`^/v2/([a-z0-9._/-]+)/(?:manifests|blobs)/[A-Za-z0-9_.:+-]+$`)
+// asked is the path of a request that a pull makes, with the grammar of names,
+// tags and digests of the OCI distribution specification 1.1, "Pull". None of
+// them can be "." or "..".
+var asked = regexp.MustCompile(`^/v2/(` + part + `(?:/` + part + `)*)/(?:manifests|blobs)/(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[A-Za-z0-9=_-]+)$`)
+
+// part is one part of a repository's name.
+const part = `[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`
+
+// hostForm is the form of a registry: a host, and a port where it has one.
+var hostForm = regexp.MustCompile(`^[A-Za-z0-9]+(?:(?:\.|-+)[A-Za-z0-9]+)*(?::[0-9]+)?$`)
 
 // ServeHTTP implements [http.Handler]. The registry is named by the parameter
 // "ns", as containerd does for mirrors (docs/hosts.md of containerd).

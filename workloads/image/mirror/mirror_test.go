@@ -81,7 +81,8 @@ func TestHandlerRefusesTheRest(t *testing.T) {
 	r, body := get(t, server.URL, "/v2/team/app/manifests/v1", "other.example")
 	assert.Equal(t, http.StatusForbidden, r.StatusCode)
 	assert.Contains(t, body, `"other.example" is not among those of this cluster: `+host)
-	for _, path := range []string{"/v2/_catalog", "/", "/v2/team/app/tags/list", "/v2/team/app/blobs/../../../x"} {
+	for _, path := range []string{"/v2/_catalog", "/", "/v2/team/app/tags/list", "/v2/team/app/blobs/../../../x",
+		"/v2/_catalog/blobs/..", "/v2/x/../../api/users/manifests/..", "/v2/team/../app/manifests/v1", "/v2/./app/manifests/v1"} {
 		r, _ := get(t, server.URL, path, host)
 		assert.Equal(t, http.StatusNotFound, r.StatusCode, path)
 	}
@@ -102,8 +103,11 @@ func TestHandlerNamesARegistryThatIsAway(t *testing.T) {
 }
 
 func TestNewSaysWhatIsNoRegistry(t *testing.T) {
-	_, err := mirror.New([]string{"docker.io", "https://docker.io", "a b"})
+	_, err := mirror.New([]string{"docker.io", "https://docker.io", "a b", "..", ""})
 	require.Error(t, err)
 	assert.Contains(t, err.Error(), `"https://docker.io" is no registry`)
 	assert.Contains(t, err.Error(), `"a b" is no registry`)
+	assert.Contains(t, err.Error(), `".." is no registry`)
+	assert.Contains(t, err.Error(), `"" is no registry`)
+	assert.NotContains(t, err.Error(), `"docker.io" is no registry`)
 }
