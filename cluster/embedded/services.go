@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 
 	"squall/cluster"
@@ -129,15 +128,30 @@ func runAll(ctx context.Context, all []func(context.Context) error) error {
 // serviceAddons are the objects that the services need: their rights, and the
 // default StorageClass.
 func (m *machine) serviceAddons() []addon {
-	addons := serviceRights("squall:node-services",
-		slices.Concat(policy.Rules(), loadbalancer.Rules(), volumes.Rules()),
-		slices.Concat(loadbalancer.SystemRules(), volumes.SystemRules()))
+	everywhere, system := serviceRules(m.Settings.Without)
+	addons := serviceRights("squall:node-services", everywhere, system)
 	if !m.Settings.Without[cluster.Storage] {
 		addons = append(addons,
 			addon{"/apis/storage.k8s.io/v1/storageclasses", volumes.StorageClass()},
 			addon{"/apis/storage.k8s.io/v1/csidrivers", volumes.Driver()})
 	}
 	return addons
+}
+
+// serviceRules are the rights that the services need, of the parts that are
+// there. All nodes' services are one user, so workers have the load balancer's
+// rights, too, which they do not use.
+func serviceRules(without map[cluster.Part]bool) (everywhere, system []rbacv1.PolicyRule) {
+	if !without[cluster.Policy] {
+		everywhere = append(everywhere, policy.Rules()...)
+	}
+	if !without[cluster.Storage] {
+		everywhere, system = append(everywhere, volumes.Rules()...), append(system, volumes.SystemRules()...)
+	}
+	if !without[cluster.LoadBalancers] {
+		everywhere, system = append(everywhere, loadbalancer.Rules()...), append(system, loadbalancer.SystemRules()...)
+	}
+	return everywhere, system
 }
 
 // serviceRights gives the services' user rights in the whole cluster and rights
