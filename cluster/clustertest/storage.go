@@ -12,7 +12,6 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 func storageChecks() []Check {
@@ -20,7 +19,6 @@ func storageChecks() []Check {
 	return []Check{
 		{Name: "storage/claim", Says: "a claim binds with its first pod, keeps its data when the pod is replaced, and is freed when deleted", Needs: storage, Smoke: true, on: claim},
 		{Name: "storage/size", Says: "a volume holds what was asked for and no more", Needs: storage, on: volumeSize},
-		{Name: "storage/grow", Says: "a volume grows under its pod, which keeps the modes that it set", Needs: storage, on: growClaim},
 		{Name: "storage/owner", Says: "a volume and what a pod writes to it belong to the pod's fsGroup", Needs: storage, on: fsGroup},
 		{Name: "storage/impossible", Says: "a claim that cannot bind stays Pending, with an event that says why", Needs: storage, on: impossibleClaims},
 	}
@@ -175,39 +173,6 @@ func (s *scope) stats(ctx context.Context, pod, file, want string) error {
 		return err
 	}
 	return holds(file, out, want)
-}
-
-func growClaim(ctx context.Context, s *scope) error {
-	claims := s.client.CoreV1().PersistentVolumeClaims(s.ns)
-	return steps(
-		func() error {
-			return s.apply(ctx, claimManifest("grows", "16Mi", "ReadWriteOnce")+podWithClaim("user", "grows"))
-		},
-		func() error { return s.podReady(ctx, "user") },
-		func() error { return s.stats(ctx, "user", "/d", "on 16 MiB") },
-		func() error {
-			_, err := s.exec(ctx, "user", "chmod", "0700", "/d")
-			return err
-		},
-		func() error {
-			_, err := claims.Patch(ctx, "grows", types.MergePatchType,
-				[]byte(`{"spec":{"resources":{"requests":{"storage":"48Mi"}}}}`), metav1.PatchOptions{})
-			return err
-		},
-		func() error {
-			return until(ctx, 30*time.Second, "claim grows to have 48Mi", func(ctx context.Context) (string, error) {
-				c, err := claims.Get(ctx, "grows", metav1.GetOptions{})
-				if err != nil {
-					return "", err
-				}
-				if has := c.Status.Capacity.Storage().String(); has != "48Mi" {
-					return "it has " + has, nil
-				}
-				return "", nil
-			})
-		},
-		func() error { return s.stats(ctx, "user", "/d", "drwx------ group 0 on 48 MiB") },
-	)
 }
 
 func impossibleClaims(ctx context.Context, s *scope) error {

@@ -112,6 +112,10 @@ func (h *host) growDisk(v volume, bytes int64) error {
 	if err != nil || info.Size() > bytes {
 		return err
 	}
+	// ext4_resize_begin in fs/ext4/resize.c of Linux asks for it.
+	if !hasSysResource() {
+		return errors.New("growing a volume that is mounted needs CAP_SYS_RESOURCE, which this host withholds; make a larger claim and copy the data")
+	}
 	// Each step may be repeated: what failed half-way is carried on.
 	if err := v.file.Truncate(bytes); err != nil {
 		return fmt.Errorf("growing the file behind a volume: %w", err)

@@ -4,6 +4,7 @@ package embedded
 
 import (
 	"bufio"
+	"debug/elf"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -15,14 +16,20 @@ import (
 // giveBack returns the memory that starting took: a part of a cluster starts as
 // the whole program, whose packages set themselves up, and then uses little of
 // it for as long as the cluster lives. Garbage goes back to the kernel; the
-// program's code is let go of and comes back from its file when it is needed. What
-// the kernel refuses stays.
+// program's read-only pages are let go of and come back from its file when they
+// are needed. What the kernel refuses stays.
 func giveBack() {
 	debug.FreeOSMemory()
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return
 	}
+	program, err := elf.Open(exe)
+	if err != nil {
+		return
+	}
+	fixed := program.Type == elf.ET_EXEC
+	program.Close()
 	f, err := os.Open("/proc/self/maps")
 	if err != nil {
 		return
@@ -31,7 +38,7 @@ func giveBack() {
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
-		if !isCode(fields, exe) {
+		if !isInFile(fields, exe, fixed) {
 			continue
 		}
 		var from, to uintptr
@@ -41,10 +48,10 @@ func giveBack() {
 	}
 }
 
-// isCode tells whether a mapping holds the code of a program. Fields are those of
-// proc_pid_maps(5): from-to permissions offset device inode path. Read-only data
-// will not do: in a position-independent program it has addresses that were
-// written at the start, and the file has none.
-func isCode(fields []string, exe string) bool {
-	return len(fields) == 6 && fields[5] == exe && fields[1] == "r-xp"
+// isInFile tells whether a mapping holds what the program's file holds. Fields
+// are those of proc_pid_maps(5): from-to permissions offset device inode path.
+// Code does. Read-only data does in a program with fixed addresses; in a
+// position-independent one it has addresses that were written at the start.
+func isInFile(fields []string, exe string, fixed bool) bool {
+	return len(fields) == 6 && fields[5] == exe && (fields[1] == "r-xp" || fixed && fields[1] == "r--p")
 }

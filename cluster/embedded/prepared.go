@@ -28,7 +28,7 @@ const (
 	preparedSnapshot = "snapshot.db" // in the folder: the same as a snapshot, for several
 	preparedPKI      = "pki.json"    // in the folder: the keys
 	// preparedEdition changes when what the first start writes changes.
-	preparedEdition = "6"
+	preparedEdition = "7"
 	savedSuffix     = ".saving"
 )
 

@@ -131,8 +131,12 @@ func (m *machine) serviceAddons() []addon {
 	everywhere, system := serviceRules(m.Settings.Without)
 	addons := serviceRights("squall:node-services", everywhere, system)
 	if !m.Settings.Without[cluster.Storage] {
+		class := volumes.StorageClass()
+		// The kernel lets a mounted ext4 grow only for who has CAP_SYS_RESOURCE;
+		// without, the API refuses a larger request with a reason.
+		class.AllowVolumeExpansion = &m.SysResource
 		addons = append(addons,
-			addon{"/apis/storage.k8s.io/v1/storageclasses", volumes.StorageClass()},
+			addon{"/apis/storage.k8s.io/v1/storageclasses", class},
 			addon{"/apis/storage.k8s.io/v1/csidrivers", volumes.Driver()})
 	}
 	return addons
