@@ -1,6 +1,8 @@
 package run
 
 import (
+	"squall/cluster"
+
 	"context"
 	"errors"
 	"strings"
@@ -170,7 +172,8 @@ func TestErrorsBeforeThereIsACluster(t *testing.T) {
 	o = options(t, p, &screen{})
 	s.Spec.Cluster.Workers = 99
 	dir, _, err = Run(within(t), s, o)
-	require.ErrorContains(t, err, "make the cluster: 99 workers asked for")
+	require.ErrorIs(t, err, cluster.ErrSpec)
+	require.ErrorContains(t, err, "99 workers asked for")
 	assert.Empty(t, dir)
 	p.requireNothingLeft(t)
 	assert.NoDirExists(t, o.Runs)
