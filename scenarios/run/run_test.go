@@ -1,8 +1,6 @@
 package run
 
 import (
-	"squall/cluster"
-
 	"context"
 	"errors"
 	"strings"
@@ -10,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"squall/cluster"
 	"squall/reports"
 	"squall/workloads/image"
 
