@@ -57,9 +57,6 @@ const (
 	diskTimeout = 20 * time.Second
 	// talkTimeout bounds saying an order, and saying its answer.
 	talkTimeout = 5 * time.Second
-	// acceptPause is the pause when the supervisor is out of files: nothing
-	// announces that some are free again.
-	acceptPause = 30 * time.Millisecond
 )
 
 // askDisk sends an order to the supervisor, from a node.
@@ -96,16 +93,7 @@ func (h *host) serveDisks() error {
 	if err != nil {
 		return fmt.Errorf("opening the socket for volumes: %w", err)
 	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				time.Sleep(acceptPause)
-				continue
-			}
-			go h.takeDisk(c) // who says nothing keeps nobody else waiting
-		}
-	}()
+	go acceptAll(l, h.takeDisk)
 	return nil
 }
 
