@@ -173,7 +173,7 @@ func kubernetes() recipe {
 		programs: []gobuild.Program{{Name: "kube"}},
 		links: []string{
 			"etcd", "etcdctl", "etcdutl", "kube-apiserver", "kube-controller-manager",
-			"kube-proxy", "kube-scheduler", "kubectl", "kubelet",
+			"kube-proxy", "kube-scheduler", "kubeadm", "kubectl", "kubelet",
 		},
 		folder:   binFolder,
 		ldflags:  kubernetesLDFlags(KubernetesVersion),

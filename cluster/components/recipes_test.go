@@ -83,10 +83,10 @@ func TestListNamesEveryProgramOnce(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"etcd", "etcdctl", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet",
+		"etcd", "etcdctl", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubeadm", "kubectl", "kubelet",
 		"containerd", "containerd-shim-runc-v2", "ctr", "host-local", "loopback", "portmap", "ptp", "coredns", "metrics-server", "pause",
 	} {
 		assert.True(t, seen[want], "%s is missing", want)
 	}
-	assert.Len(t, seen, 19)
+	assert.Len(t, seen, 20)
 }
