@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"squall/cluster/capability"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -65,7 +67,7 @@ func sysResourceFact() Fact {
 	f := Fact{
 		What: "CAP_SYS_RESOURCE",
 		For:  "OOM scores and limits as on real nodes; without it all have the same score",
-		OK:   hasSysResource(),
+		OK:   capability.SysResource(),
 		Way:  "cannot be fixed here: whatever started this withholds it; a container gets it with --cap-add SYS_RESOURCE, a systemd service with CapabilityBoundingSet=~",
 	}
 	if f.OK {

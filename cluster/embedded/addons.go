@@ -7,62 +7,69 @@ import (
 	"fmt"
 	"slices"
 
+	"squall/cluster/addons"
+
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 )
-
-// newRESTClient returns a client for any path of the API.
-func newRESTClient(cfg *rest.Config) (*rest.RESTClient, error) {
-	c := rest.CopyConfig(cfg)
-	c.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	return rest.UnversionedRESTClientFor(c)
-}
-
-// addon is an object that every cluster has, and where it is created.
-type addon struct {
-	path   string
-	object runtime.Object
-}
 
 // addons are what every cluster has from the start: DNS, the rights that
 // kubeadm would give to kube-proxy and to the API server, and what a node's own
 // services need.
-func (m *machine) addons() []addon {
-	return slices.Concat(grants(), dns(), m.serviceAddons())
+func (m *machine) addons() []addons.Object {
+	// The kernel lets a mounted ext4 grow only for who has CAP_SYS_RESOURCE.
+	expand := m.SysResource
+	return slices.Concat(grants(),
+		addons.DNS(addons.DNSOptions{Image: dnsImage, ServiceIP: dnsServiceIP, NodeSelector: onControlPlane()}),
+		addons.NodeServices(m.Settings.Without, servicesUser, expand))
 }
 
-// applyAddons creates objects that are not there yet.
-func applyAddons(ctx context.Context, client *rest.RESTClient, addons []addon) error {
-	for _, a := range addons {
-		err := client.Post().AbsPath(a.path).Body(a.object).Do(ctx).Error()
-		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("creating %T in %s: %w", a.object, a.path, err)
-		}
+// hastenDNS has the kubelet see soon that DNS is ready.
+func (m *machine) hastenDNS(ctx context.Context) {
+	client, err := m.adminClient()
+	if err != nil {
+		return // it comes a second later
 	}
-	return nil
+	addons.HastenDNS(ctx, client)
 }
 
-const (
-	rbacPath   = "/apis/rbac.authorization.k8s.io/v1"
-	systemPath = "/namespaces/kube-system"
-)
+// finish creates the late add-ons, which are not in prepared state, and reports
+// when that fails.
+func (m *machine) finish(ctx context.Context) {
+	defer giveBack()
+	if err := m.applyLate(ctx); err != nil {
+		m.send(event{What: whatExited, Program: "late add-ons", Status: err.Error()})
+	}
+}
+
+func (m *machine) applyLate(ctx context.Context) error {
+	client, err := m.adminClient()
+	if err != nil {
+		return err
+	}
+	serving := m.PKI[metricsCertificate]
+	return addons.Late(ctx, client, addons.LateOptions{
+		Without: m.Settings.Without,
+		Metrics: addons.MetricsOptions{
+			Image: metricsImage, Cert: serving.Cert, Key: serving.Key, Timers: m.Settings.Timers,
+			NodeSelector: onControlPlane(), KubeletAuthority: true,
+		},
+		Authority: m.PKI["ca"].Cert,
+	})
+}
 
 // grants are the rights of the cluster's own users.
-func grants() []addon {
-	bind := func(name, role, user string) addon {
-		return addon{rbacPath + "/clusterrolebindings", &rbacv1.ClusterRoleBinding{
+func grants() []addons.Object {
+	bind := func(name, role, user string) addons.Object {
+		return addons.Object{Path: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", Object: &rbacv1.ClusterRoleBinding{
 			TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "ClusterRoleBinding"},
 			ObjectMeta: metav1.ObjectMeta{Name: name},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 			Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}},
 		}}
 	}
-	return []addon{
+	return []addons.Object{
 		bind("squall:kube-proxy", "system:node-proxier", "system:kube-proxy"),
 		bind("squall:kubelet-api", "system:kubelet-api-admin", kubeletClientUser),
 	}
@@ -73,8 +80,8 @@ func grants() []addon {
 // need not wait until somebody else has.
 const controlPlaneHost = "squall.dev/control-plane"
 
-// controlPlaneRole is the label and the taint of control-plane nodes.
-const controlPlaneRole = "node-role.kubernetes.io/control-plane"
+// onControlPlane selects control-plane nodes.
+func onControlPlane() map[string]string { return map[string]string{controlPlaneHost: ""} }
 
 // labelControlPlane gives the node its role's label, which a kubelet may not
 // give itself.
@@ -83,7 +90,7 @@ func (m *machine) labelControlPlane(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:""}}}`, controlPlaneRole)
+	patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:""}}}`, addons.ControlPlaneRole)
 	if err := client.Patch(types.MergePatchType).AbsPath("/api/v1/nodes", m.Node.Name).Body(patch).Do(ctx).Error(); err != nil {
 		return fmt.Errorf("labelling the node %s: %w", m.Node.Name, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"squall/cluster/addons"
 	"squall/cluster/components"
 
 	corev1 "k8s.io/api/core/v1"
@@ -140,7 +141,7 @@ func (b *bare) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := newRESTClient(cfg)
+	client, err := addons.NewRESTClient(cfg)
 	if err != nil {
 		return err
 	}

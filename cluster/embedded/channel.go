@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"sync"
+
+	"squall/cluster/settings"
 )
 
 // The file descriptors that the parts of a cluster are started with.
@@ -71,7 +73,7 @@ type nodeSetup struct {
 	// prepared state that this start saves; empty when it saves none.
 	SaveTo, SaveTemp string
 	APIServer        string // where workers reach the API
-	Settings         settings
+	Settings         settings.Settings
 	VolumeSpace      int64 // bytes that the node's volumes may have together
 }
 

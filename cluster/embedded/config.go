@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"squall/cluster"
+	"squall/cluster/settings"
 )
 
 // The addresses of a cluster. Each cluster has network namespaces of its own,
@@ -49,21 +50,9 @@ type config struct {
 	SaveTo, SaveTemp string
 	PKI              pki
 	Nodes            []nodeConfig
-	// SysResource says that OOM scores and limits can be set, see [hasSysResource].
+	// SysResource says that OOM scores and limits can be set, see [capability.SysResource].
 	SysResource bool
-	Settings    settings
-}
-
-// settings is what a scenario may choose of how components run.
-type settings struct {
-	// Fast says that Timers differ from Kubernetes' own.
-	Fast    bool
-	Timers  cluster.TimerSet
-	Gates   map[string]map[string]bool   // by component: those that it knows
-	Flags   map[string]map[string]string // by component
-	Without map[cluster.Part]bool
-	// Registries are those that nodes may pull from.
-	Registries []string
+	Settings    settings.Settings
 }
 
 // nodeConfig describes one node.

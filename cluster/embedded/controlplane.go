@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"squall/cluster/addons"
+
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -56,7 +58,7 @@ func (m *machine) startControlPlane(ctx context.Context) error {
 		m.programs.keep(manager)
 		return nil
 	}
-	if err := applyAddons(ctx, client, m.addons()); err != nil {
+	if err := addons.Apply(ctx, client, m.addons()); err != nil {
 		return err
 	}
 	m.programs.keep(manager)
@@ -144,7 +146,7 @@ func (m *machine) adminClient() (*rest.RESTClient, error) {
 		return nil, fmt.Errorf("reading the administrator's kubeconfig: %w", err)
 	}
 	cfg.QPS, cfg.Burst = 1000, 1000
-	return newRESTClient(cfg)
+	return addons.NewRESTClient(cfg)
 }
 
 // waitExists waits until an object of that name exists in a collection; any

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"squall/cluster/loopdisk"
 	"squall/cluster/volumes"
 
 	"golang.org/x/sys/unix"
@@ -135,9 +136,9 @@ func (h *host) changeDisk(o diskOrder) error {
 		return err
 	}
 	if ok {
-		return h.growDisk(v, volumeBytes(o.Bytes))
+		return loopdisk.Grow(v.file, v.device, loopdisk.Size(o.Bytes), h.diskOptions())
 	}
-	v, err := h.makeDisk(o.Path, volumeBytes(o.Bytes))
+	v, err := h.makeDisk(o.Path, loopdisk.Size(o.Bytes))
 	if err == nil {
 		h.volumes[o.Path] = v
 	}

@@ -39,7 +39,9 @@ import (
 	"time"
 
 	"squall/cluster"
+	"squall/cluster/capability"
 	"squall/cluster/components"
+	"squall/cluster/settings"
 	"squall/workloads/image"
 )
 
@@ -96,7 +98,7 @@ func (p *Provider) Create(ctx context.Context, spec cluster.Spec, progress func(
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := resolveSettings(ctx, tree, spec)
+	chosen, err := settings.Resolve(ctx, tree, spec, wiring)
 	if err != nil {
 		return nil, fmt.Errorf("%w:\n%w", cluster.ErrSpec, err)
 	}
@@ -109,7 +111,7 @@ func (p *Provider) Create(ctx context.Context, spec cluster.Spec, progress func(
 		Store:       storeName(tree, images),
 		Volumes:     filepath.Join(p.cache, "volumes"),
 		Nodes:       layOut(spec),
-		SysResource: hasSysResource(),
+		SysResource: capability.SysResource(),
 		Settings:    chosen,
 	}
 	if err := p.prepare(&cfg, tree); err != nil {
@@ -174,7 +176,7 @@ func (p *Provider) checkSettings(ctx context.Context, spec cluster.Spec) error {
 	}
 	tree, err := builder.Build(ctx)
 	if err == nil {
-		_, err = resolveSettings(ctx, tree, spec)
+		_, err = settings.Resolve(ctx, tree, spec, wiring)
 	}
 	if err != nil {
 		return fmt.Errorf("%w:\n%w", cluster.ErrSpec, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -185,9 +186,12 @@ func freeShare(fs unix.Statfs_t) float64 {
 	return float64(fs.Bavail) / (used + float64(fs.Bavail))
 }
 
+// meminfoLine is a line of /proc/meminfo.
+var meminfoLine = regexp.MustCompile(`(?m)^(\w+):\s+(\d+) kB$`)
+
 // meminfo returns a value of /proc/meminfo in kB.
 func meminfo(b []byte, name string) float64 {
-	for _, m := range memoryLines.FindAllSubmatch(b, -1) {
+	for _, m := range meminfoLine.FindAllSubmatch(b, -1) {
 		if string(m[1]) == name {
 			kb, err := strconv.ParseFloat(string(m[2]), 64)
 			if err == nil {

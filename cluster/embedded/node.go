@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"squall/cluster/nodesize"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -143,8 +145,8 @@ func (m *machine) startContainerd(ctx context.Context) error {
 func (m *machine) settle() error {
 	steps := []func() error{
 		func() error { return mountNode(m.Node, m.Groups) },
-		func() error { return presentSize(m.Node) },
-		presentBoot,
+		func() error { return nodesize.Present(m.Node.CPU, m.Node.Memory) },
+		nodesize.PresentBoot,
 		func() error {
 			if err := unix.Sethostname([]byte(m.Node.Name)); err != nil {
 				return fmt.Errorf("naming the node: %w", err)

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"time"
 
+	"squall/cluster/addons"
+
 	clientcmd "k8s.io/client-go/tools/clientcmd/api/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -80,7 +82,7 @@ func requests() []request {
 		{file: "etcd-member", authority: "etcd-ca", user: "etcd", addresses: members, hosts: []string{"localhost"}},
 		{file: "apiserver-etcd-client", authority: "etcd-ca", user: "kube-apiserver-etcd-client"},
 		{file: "node-services", authority: "ca", user: servicesUser},
-		{file: metricsCertificate, authority: "ca", user: metricsHost, hosts: []string{metricsHost}},
+		{file: metricsCertificate, authority: "ca", user: addons.MetricsHost, hosts: []string{addons.MetricsHost}},
 		{file: "apiserver-kubelet-client", authority: "ca", user: kubeletClientUser},
 		{file: "admin", authority: "ca", user: "squall-admin", groups: []string{"system:masters"}},
 		{file: "controller-manager", authority: "ca", user: "system:kube-controller-manager"},
@@ -105,6 +107,9 @@ func nodeRequests(n nodeConfig) []request {
 
 // kubeletClientUser is the user as which the API server calls kubelets.
 const kubeletClientUser = "kube-apiserver-kubelet-client"
+
+// metricsCertificate is the file of metrics-server's serving certificate.
+const metricsCertificate = "metrics-server"
 
 // servicesUser is the user as which a node's own services call the API.
 const servicesUser = "squall:node-services"

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"squall/cluster/addons"
 	"squall/cluster/components"
 
 	"k8s.io/client-go/rest"
@@ -124,7 +125,7 @@ func (m *machine) snapshot(ctx context.Context, client *rest.RESTClient) error {
 			return err
 		}
 	}
-	if err := bindDNS(ctx, client); err != nil {
+	if err := addons.BindDNS(ctx, client, controlPlaneName); err != nil {
 		return err
 	}
 	const file = "/var/lib/etcd/first.db"

@@ -15,13 +15,14 @@ import (
 // cacheEnv names the environment variable that stands for --cache.
 const cacheEnv = "SQUALL_CACHE"
 
-// The parts of the cache folder, as embedded clusters look for them.
+// The parts of the cache folder, as clusters look for them.
 const (
 	componentsFolder = "components"
 	imagesFolder     = "images"
 	preparedFolder   = "prepared"
 	storesFolder     = "stores"
 	volumesFolder    = "volumes"
+	kindFolder       = "kind"
 )
 
 // cache is the cache folder: --cache, else $SQUALL_CACHE, else squall in the

@@ -22,7 +22,8 @@ Usage:
   squall cluster kubeconfig NAME [FLAGS]
   squall cluster node VERB NAME [NODE]
 
-"squall cluster VERB --help" explains each. All need root.
+"squall cluster VERB --help" explains each. Embedded clusters need root, kind clusters
+a Docker engine.
 `
 
 func (c *cli) cluster() *cobra.Command {
@@ -65,30 +66,33 @@ func needRoot() error {
 
 // find returns a cluster that is up.
 func (c *cli) find(ctx context.Context, name string) (cluster.Cluster, error) {
-	if err := needRoot(); err != nil {
-		return nil, err
-	}
-	p, _, err := c.provider()
+	all, err := c.usable(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found, err := p.Find(ctx, name)
+	found, err := findIn(ctx, name, all)
 	if errors.Is(err, cluster.ErrNotFound) {
-		return nil, misuse(err, `"squall cluster list" shows those that are up`)
+		hints := []string{`"squall cluster list" shows those that are up`}
+		if needRoot() != nil {
+			hints = append(hints, "only root sees embedded clusters: run the same command with sudo")
+		}
+		return nil, misuse(err, hints...)
 	}
 	return found, err
 }
 
-// completeCluster completes names of clusters, which only root may list.
+// completeCluster completes names of clusters, of those that this user may list.
 func (c *cli) completeCluster(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	p, _, err := c.provider()
+	all, err := c.usable(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	infos, _ := p.List(cmd.Context())
-	names := make([]string, len(infos))
-	for i, info := range infos {
-		names[i] = info.Name
+	var names []string
+	for _, p := range all {
+		infos, _ := p.List(cmd.Context())
+		for _, info := range infos {
+			names = append(names, info.Name)
+		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }

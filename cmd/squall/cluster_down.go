@@ -1,13 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 )
 
-const clusterDownHelp = `Remove clusters and everything that is left of them. Needs root.
+const clusterDownHelp = `Remove clusters and everything that is left of them. Embedded clusters need root.
 
 Usage:
   squall cluster down NAME...
@@ -24,16 +25,13 @@ func (c *cli) clusterDown() *cobra.Command {
 		Args:              arguments(1, -1, "cluster down NAME..."),
 		ValidArgsFunction: c.completeCluster,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			if err := needRoot(); err != nil {
-				return err
-			}
-			p, _, err := c.provider()
+			all, err := c.usable(cmd.Context())
 			if err != nil {
 				return err
 			}
 			var errs []error
 			for _, name := range names {
-				if err := p.Remove(cmd.Context(), name); err != nil {
+				if err := removeFrom(cmd.Context(), name, all); err != nil {
 					errs = append(errs, err)
 					continue
 				}
@@ -44,4 +42,14 @@ func (c *cli) clusterDown() *cobra.Command {
 	}
 	written(cmd, "remove clusters", clusterDownHelp)
 	return cmd
+}
+
+// removeFrom removes a cluster from every provider: one that is coming up, or half
+// gone, can be found nowhere.
+func removeFrom(ctx context.Context, name string, all []provider) error {
+	var errs []error
+	for _, p := range all {
+		errs = append(errs, p.Remove(ctx, name))
+	}
+	return errors.Join(errs...)
 }

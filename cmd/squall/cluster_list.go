@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"squall/cluster"
+
 	"github.com/spf13/cobra"
 )
 
-const clusterListHelp = `List the clusters that are up on this host. Needs root.
+const clusterListHelp = `List the clusters that are up on this host. Only root sees embedded ones.
 
 Usage:
   squall cluster list
@@ -19,19 +21,20 @@ func (c *cli) clusterList() *cobra.Command {
 		Args:              arguments(0, 0, "cluster list"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needRoot(); err != nil {
-				return err
-			}
-			p, _, err := c.provider()
+			all, err := c.usable(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err := p.Sweep(cmd.Context()); err != nil {
-				return err
-			}
-			infos, err := p.List(cmd.Context())
-			if err != nil {
-				return err
+			var infos []cluster.Info
+			for _, p := range all {
+				if err := p.Sweep(cmd.Context()); err != nil {
+					return err
+				}
+				some, err := p.List(cmd.Context())
+				if err != nil {
+					return err
+				}
+				infos = append(infos, some...)
 			}
 			if len(infos) == 0 {
 				c.say("no cluster is up")

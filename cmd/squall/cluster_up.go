@@ -13,6 +13,7 @@ import (
 
 	"squall/cluster"
 	"squall/cluster/embedded"
+	"squall/cluster/kind"
 	"squall/workloads/image"
 
 	"github.com/spf13/cobra"
@@ -96,7 +97,7 @@ func (a clusterAsked) spec() (cluster.Spec, error) {
 	}
 	errs := []error{cluster.CheckName(a.name), checkProvider(a.on)}
 	if a.workers < 1 || a.workers > embedded.MaxWorkers {
-		errs = append(errs, fmt.Errorf("--workers %d: an embedded cluster has 1 to %d", a.workers, embedded.MaxWorkers))
+		errs = append(errs, fmt.Errorf("--workers %d: a cluster has 1 to %d", a.workers, embedded.MaxWorkers))
 	}
 	if a.controlPlanes != 1 && a.controlPlanes != 3 {
 		errs = append(errs, fmt.Errorf("--control-planes %d: a cluster has 1 or 3", a.controlPlanes))
@@ -187,11 +188,15 @@ func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkHost(); err != nil {
+	p, cache, err := c.providerOn(cmd.Context(), asked.on)
+	if err != nil {
 		return err
 	}
-	p, cache, err := c.provider()
+	all, err := c.usable(cmd.Context())
 	if err != nil {
+		return err
+	}
+	if err := refuseElsewhere(cmd.Context(), spec.Name, chosen(asked.on), all); err != nil {
 		return err
 	}
 	_, builder := builders(cache, c.say)
@@ -235,17 +240,15 @@ remove it:
 
 // addProviderFlag adds --on.
 func addProviderFlag(cmd *cobra.Command, on *string) {
-	cmd.Flags().StringVar(on, "on", "auto", "what makes the cluster")
-	_ = cmd.RegisterFlagCompletionFunc("on", cobra.FixedCompletions([]string{embedded.Name, "auto"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVar(on, "on", automatic, "what makes the cluster")
+	_ = cmd.RegisterFlagCompletionFunc("on", cobra.FixedCompletions([]string{embedded.Name, kind.Name, automatic}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // checkProvider refuses a provider that there is not.
 func checkProvider(on string) error {
 	switch on {
-	case embedded.Name, "auto":
+	case embedded.Name, kind.Name, automatic:
 		return nil
-	case "kind":
-		return errors.New("--on kind: clusters by kind are not in this version; use --on embedded")
 	}
-	return fmt.Errorf("--on %q: there is no such provider; use --on embedded", on)
+	return fmt.Errorf("--on %q: there is no such provider; there are %s, %s and %s", on, embedded.Name, kind.Name, automatic)
 }

@@ -11,10 +11,14 @@ import (
 	"os"
 
 	"squall/cluster/embedded"
+	"squall/cluster/kind"
 )
 
 func main() {
 	if code, part := embedded.Main(os.Args); part {
+		os.Exit(code)
+	}
+	if code, part := kind.Main(os.Args); part {
 		os.Exit(code)
 	}
 	ctx := interruptible(context.Background(), os.Stderr, os.Exit)

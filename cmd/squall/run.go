@@ -99,10 +99,7 @@ func (c *cli) runAll(ctx context.Context, r running, names []string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkHost(); err != nil {
-		return err
-	}
-	opt, err := c.suiteOptions(r)
+	opt, err := c.suiteOptions(ctx, r)
 	if err != nil {
 		return err
 	}

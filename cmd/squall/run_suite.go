@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"squall/cluster/embedded"
 	"squall/reports"
 	"squall/scenarios"
 	"squall/scenarios/run"
@@ -39,8 +38,8 @@ func (r running) check() error {
 }
 
 // suiteOptions are the options of every suite of this command.
-func (c *cli) suiteOptions(r running) (suite.Options, error) {
-	provider, cache, err := c.provider()
+func (c *cli) suiteOptions(ctx context.Context, r running) (suite.Options, error) {
+	provider, cache, err := c.providerOn(ctx, r.on)
 	if err != nil {
 		return suite.Options{}, err
 	}
@@ -52,7 +51,7 @@ func (c *cli) suiteOptions(r running) (suite.Options, error) {
 	return suite.Options{
 		Options: run.Options{
 			Seed: r.seed, Version: squallVersion(), Runs: r.runs,
-			Provider: provider, ProviderName: embedded.Name, Images: images,
+			Provider: provider, ProviderName: chosen(r.on), Images: images,
 			Traffic:  []string{self, trafficVerb},
 			NoInject: r.noInject, Keep: r.keep,
 		},

@@ -1,9 +1,10 @@
 //go:build linux
 
-package embedded
+// Package capability tells what the kernel withholds from this process, root or
+// not: in a container it may be much.
+package capability
 
 import (
-	"fmt"
 	"os"
 	"regexp"
 	"strconv"
@@ -31,22 +32,11 @@ func mayRaise(status []byte) bool {
 	return len(lines) == 2
 }
 
-// hasSysResource tells whether this process has CAP_SYS_RESOURCE. With it OOM
-// scores and limits stay as Kubernetes has them, which was *not run here*;
-// without it containers and kube-proxy keep the scores of what started them.
-func hasSysResource() bool {
+// SysResource tells whether this process has CAP_SYS_RESOURCE, and what it
+// starts. With it OOM scores and limits stay as Kubernetes has them, which was
+// *not run here*; without it containers and kube-proxy keep the scores of what
+// started them. An ext4 that is mounted grows only with it.
+func SysResource() bool {
 	status, err := os.ReadFile("/proc/self/status")
 	return err == nil && mayRaise(status)
-}
-
-// containerdTOML is containerd's configuration on this node.
-func (m *machine) containerdTOML() string { return fmt.Sprintf(containerdTOML, !m.SysResource) }
-
-// proxyScore is the OOM score of kube-proxy: Kubernetes' own
-// (pkg/kubelet/qos/policy.go, KubeProxyOOMScoreAdj) where it can be set.
-func (m *machine) proxyScore() int {
-	if m.SysResource {
-		return -999
-	}
-	return 0
 }

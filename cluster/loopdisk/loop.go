@@ -1,6 +1,6 @@
 //go:build linux
 
-package embedded
+package loopdisk
 
 import (
 	"errors"
@@ -16,9 +16,9 @@ import (
 // Linux).
 const loopMajor = 7
 
-// attachLoop puts a loop device in front of a file. The device frees itself once
+// attach puts a loop device in front of a file. The device frees itself once
 // it is neither open nor mounted.
-func attachLoop(file *os.File) (*os.File, error) {
+func attach(file *os.File, devices string) (*os.File, error) {
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("volumes need loop devices: %w", err)
@@ -29,7 +29,7 @@ func attachLoop(file *os.File) (*os.File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("finding a free loop device: %w", err)
 		}
-		device, err := openLoop(number)
+		device, err := openDevice(devices, number)
 		if err != nil {
 			return nil, err
 		}
@@ -48,10 +48,10 @@ func attachLoop(file *os.File) (*os.File, error) {
 	}
 }
 
-// openLoop opens a loop device by number, under a node of our own: /dev is the
+// openDevice opens a loop device by number, under a node of our own: /dev is the
 // host's, which may not have one for a device that is new.
-func openLoop(number int) (*os.File, error) {
-	path := filepath.Join(clusterDir, "dev", fmt.Sprintf("loop%d", number))
+func openDevice(devices string, number int) (*os.File, error) {
+	path := filepath.Join(devices, fmt.Sprintf("loop%d", number))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,9 @@
 //go:build linux
 
-package embedded
+// Package nodesize makes a node look as large as it is held to. It changes what
+// the processes of a mount namespace see, and enforces nothing: that is up to
+// control groups.
+package nodesize
 
 import (
 	"fmt"
@@ -12,19 +15,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// presentSize makes the node look as large as it is held to, since a kubelet
-// advertises what it finds: the memory in /proc/meminfo and the processors under
-// /sys/devices/system/cpu (cAdvisor v0.56: machine/machine.go,
-// utils/sysinfo/sysinfo.go).
-func presentSize(n nodeConfig) error {
-	if n.CPU > 0 {
-		if err := presentProcessors(n.CPU); err != nil {
-			return fmt.Errorf("presenting %d processors: %w", n.CPU, err)
+// Present makes the node look as if it had so many processors and so many bytes
+// of memory; 0 leaves the host's. A kubelet advertises what it finds: the memory
+// in /proc/meminfo and the processors under /sys/devices/system/cpu (cAdvisor
+// v0.56: machine/machine.go, utils/sysinfo/sysinfo.go). The mount namespace must
+// be the node's own.
+func Present(cpu, memory int64) error {
+	if cpu > 0 {
+		if err := presentProcessors(cpu); err != nil {
+			return fmt.Errorf("presenting %d processors: %w", cpu, err)
 		}
 	}
-	if n.Memory > 0 {
-		if err := presentMemory(n.Memory); err != nil {
-			return fmt.Errorf("presenting %d bytes of memory: %w", n.Memory, err)
+	if memory > 0 {
+		if err := presentMemory(memory); err != nil {
+			return fmt.Errorf("presenting %d bytes of memory: %w", memory, err)
 		}
 	}
 	return nil
@@ -34,10 +38,10 @@ func presentSize(n nodeConfig) error {
 // real one, and hides the NUMA nodes, whose processors are the host's.
 func presentProcessors(count int64) error {
 	const dir = "/sys/devices/system/cpu"
-	if err := mount("squall", "/sys/devices/system/node", "tmpfs", 0, "mode=755,size=64k"); err != nil {
+	if err := hide("/sys/devices/system/node", "mode=755,size=64k"); err != nil {
 		return err
 	}
-	if err := mount("squall", dir, "tmpfs", 0, "mode=755,size=1m"); err != nil {
+	if err := hide(dir, "mode=755,size=1m"); err != nil {
 		return err
 	}
 	all := "0"
@@ -58,6 +62,17 @@ func presentProcessors(count int64) error {
 		if err := os.WriteFile(path, []byte(content+"\n"), 0o444); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// hide puts an empty folder in the place of another.
+func hide(dir, options string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making the mount point %s: %w", dir, err)
+	}
+	if err := unix.Mount("squall", dir, "tmpfs", 0, options); err != nil {
+		return fmt.Errorf("mounting a tmpfs on %s: %w", dir, err)
 	}
 	return nil
 }

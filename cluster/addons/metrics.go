@@ -1,6 +1,4 @@
-//go:build linux
-
-package embedded
+package addons
 
 import (
 	"encoding/base64"
@@ -20,44 +18,59 @@ import (
 
 // What metrics-server's objects are named, as in upstream's manifest.
 const (
-	metricsName = "metrics-server"
-	// metricsCertificate is the file of its serving certificate in the PKI, and
-	// metricsHost the name under which the API server calls it.
-	metricsCertificate = "metrics-server"
-	metricsHost        = metricsName + "." + metav1.NamespaceSystem + ".svc"
-	metricsTLS         = "metrics-server-tls"
-	metricsTLSDir      = "/etc/metrics-server/tls"
-	kubeletCADir       = "/etc/metrics-server/kubelet-ca"
+	metricsName   = "metrics-server"
+	metricsTLS    = "metrics-server-tls"
+	metricsTLSDir = "/etc/metrics-server/tls"
+	kubeletCADir  = "/etc/metrics-server/kubelet-ca"
 )
+
+// MetricsHost is the name under which the API server calls metrics-server, which
+// its certificate must bear.
+const MetricsHost = metricsName + "." + metav1.NamespaceSystem + ".svc"
+
+// MetricsOptions are how metrics-server is run.
+type MetricsOptions struct {
+	// Image is on the node already, or can be had there.
+	Image string
+	// Cert and Key serve [MetricsHost], in PEM.
+	Cert, Key []byte
+	// Timers say how often the kubelets are asked.
+	Timers cluster.TimerSet
+	// NodeSelector names the control plane's nodes.
+	NodeSelector map[string]string
+	// KubeletAuthority says that kubelets have certificates of the cluster's
+	// authority. Those that signed their own have to be taken on trust.
+	KubeletAuthority bool
+}
 
 // metricsLabels are on every object of metrics-server and select its pod.
 func metricsLabels() map[string]string { return map[string]string{"k8s-app": metricsName} }
 
-// metrics are the objects of metrics-server v0.9.0, as its own manifest has them
-// (manifests/base), but that nobody's certificate is taken on trust: kubelets
-// and metrics-server have one of the cluster's authority. Its APIService is not
-// among them; see [metricsAPI].
-func metrics(serving credential, timers cluster.TimerSet) []addon {
+// Metrics are the objects of metrics-server v0.9.0, as its own manifest has them
+// (manifests/base), but that no certificate is taken on trust where the kubelets
+// have one of the cluster's authority, as metrics-server has. Its APIService is
+// not among them; see [MetricsAPI].
+func Metrics(o MetricsOptions) []Object {
 	meta := metav1.ObjectMeta{Name: metricsName, Namespace: metav1.NamespaceSystem, Labels: metricsLabels()}
 	secret := meta
 	secret.Name = metricsTLS
 	core := func(kind string) metav1.TypeMeta { return metav1.TypeMeta{APIVersion: "v1", Kind: kind} }
 	return append(metricsRights(meta),
-		addon{"/api/v1" + systemPath + "/serviceaccounts", &corev1.ServiceAccount{TypeMeta: core("ServiceAccount"), ObjectMeta: meta}},
-		addon{"/api/v1" + systemPath + "/secrets", &corev1.Secret{TypeMeta: core("Secret"), ObjectMeta: secret,
+		Object{"/api/v1" + systemPath + "/serviceaccounts", &corev1.ServiceAccount{TypeMeta: core("ServiceAccount"), ObjectMeta: meta}},
+		Object{"/api/v1" + systemPath + "/secrets", &corev1.Secret{TypeMeta: core("Secret"), ObjectMeta: secret,
 			Type: corev1.SecretTypeTLS,
-			Data: map[string][]byte{corev1.TLSCertKey: serving.Cert, corev1.TLSPrivateKeyKey: serving.Key}}},
-		addon{"/api/v1" + systemPath + "/services", &corev1.Service{TypeMeta: core("Service"), ObjectMeta: meta, Spec: corev1.ServiceSpec{
+			Data: map[string][]byte{corev1.TLSCertKey: o.Cert, corev1.TLSPrivateKeyKey: o.Key}}},
+		Object{"/api/v1" + systemPath + "/services", &corev1.Service{TypeMeta: core("Service"), ObjectMeta: meta, Spec: corev1.ServiceSpec{
 			Selector: metricsLabels(),
 			Ports: []corev1.ServicePort{{Name: "https", Port: 443, Protocol: corev1.ProtocolTCP,
 				TargetPort: intstr.FromString("https"), AppProtocol: new("https")}}}}},
-		addon{"/apis/apps/v1" + systemPath + "/deployments", metricsDeployment(meta, timers)},
+		Object{"/apis/apps/v1" + systemPath + "/deployments", metricsDeployment(meta, o)},
 	)
 }
 
 // metricsRights let metrics-server read what it measures and check who asks, and
 // let everybody who may view a namespace view its metrics.
-func metricsRights(meta metav1.ObjectMeta) []addon {
+func metricsRights(meta metav1.ObjectMeta) []Object {
 	kind := func(kind string) metav1.TypeMeta {
 		return metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: kind}
 	}
@@ -75,7 +88,7 @@ func metricsRights(meta metav1.ObjectMeta) []addon {
 	reader := meta
 	reader.Name = "metrics-server-auth-reader"
 	read := []string{"get", "list", "watch"}
-	return []addon{
+	return []Object{
 		{rbacPath + "/clusterroles", &rbacv1.ClusterRole{TypeMeta: kind("ClusterRole"),
 			ObjectMeta: named("system:aggregated-metrics-reader", map[string]string{
 				"rbac.authorization.k8s.io/aggregate-to-view":  "true",
@@ -99,7 +112,7 @@ func metricsRights(meta metav1.ObjectMeta) []addon {
 
 // metricsDeployment runs metrics-server on the control plane, where no fault on
 // a worker reaches it.
-func metricsDeployment(meta metav1.ObjectMeta, timers cluster.TimerSet) *appsv1.Deployment {
+func metricsDeployment(meta metav1.ObjectMeta, o MetricsOptions) *appsv1.Deployment {
 	return &appsv1.Deployment{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
 		ObjectMeta: meta,
@@ -111,12 +124,12 @@ func metricsDeployment(meta metav1.ObjectMeta, timers cluster.TimerSet) *appsv1.
 				Spec: corev1.PodSpec{
 					ServiceAccountName: meta.Name,
 					PriorityClassName:  "system-cluster-critical",
-					NodeSelector:       map[string]string{controlPlaneHost: ""},
+					NodeSelector:       o.NodeSelector,
 					Tolerations: []corev1.Toleration{
 						{Key: "CriticalAddonsOnly", Operator: corev1.TolerationOpExists},
-						{Key: controlPlaneRole, Effect: corev1.TaintEffectNoSchedule},
+						{Key: ControlPlaneRole, Effect: corev1.TaintEffectNoSchedule},
 					},
-					Containers: []corev1.Container{metricsContainer(timers)},
+					Containers: []corev1.Container{metricsContainer(o)},
 					Volumes: []corev1.Volume{
 						{Name: "tls", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: metricsTLS}}},
 						{Name: "kubelet-ca", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
@@ -132,26 +145,26 @@ func metricsDeployment(meta metav1.ObjectMeta, timers cluster.TimerSet) *appsv1.
 // is found to be ready. It has nothing to serve before its second round
 // (pkg/storage/node.go), so it is first asked then, and every 2 s in place of
 // every 10; it is given up after the same 30 s.
-func metricsContainer(timers cluster.TimerSet) corev1.Container {
+func metricsContainer(o MetricsOptions) corev1.Container {
 	probe := func(path string, period, failures int32) *corev1.Probe {
 		return &corev1.Probe{PeriodSeconds: period, FailureThreshold: failures, ProbeHandler: corev1.ProbeHandler{
 			HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("https"), Scheme: corev1.URISchemeHTTPS}}}
 	}
 	readiness := probe("/readyz", 2, 15)
-	readiness.InitialDelaySeconds = int32(timers.MetricsResolution/time.Second) + 1
+	readiness.InitialDelaySeconds = int32(o.Timers.MetricsResolution/time.Second) + 1
 	return corev1.Container{
 		Name:            metricsName,
-		Image:           metricsImage,
+		Image:           o.Image,
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Args: []string{
 			"--secure-port=10250",
 			"--tls-cert-file=" + metricsTLSDir + "/" + corev1.TLSCertKey,
 			"--tls-private-key-file=" + metricsTLSDir + "/" + corev1.TLSPrivateKeyKey,
-			"--kubelet-certificate-authority=" + kubeletCADir + "/ca.crt",
+			kubeletTrust(o),
 			"--kubelet-preferred-address-types=InternalIP",
 			"--kubelet-use-node-status-port",
-			fmt.Sprintf("--metric-resolution=%s", timers.MetricsResolution),
-			fmt.Sprintf("--kubelet-request-timeout=%s", timers.MetricsRequest),
+			fmt.Sprintf("--metric-resolution=%s", o.Timers.MetricsResolution),
+			fmt.Sprintf("--kubelet-request-timeout=%s", o.Timers.MetricsRequest),
 		},
 		Ports: []corev1.ContainerPort{{Name: "https", ContainerPort: 10250, Protocol: corev1.ProtocolTCP}},
 		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
@@ -173,10 +186,18 @@ func metricsContainer(timers cluster.TimerSet) corev1.Container {
 	}
 }
 
-// metricsAPI makes the API server pass the metrics API on to metrics-server,
+// kubeletTrust is the flag that says which kubelets' certificates are believed.
+func kubeletTrust(o MetricsOptions) string {
+	if o.KubeletAuthority {
+		return "--kubelet-certificate-authority=" + kubeletCADir + "/ca.crt"
+	}
+	return "--kubelet-insecure-tls"
+}
+
+// MetricsAPI makes the API server pass the metrics API on to metrics-server,
 // whose certificate it verifies.
-func metricsAPI(authority []byte) addon {
-	return addon{"/apis/apiregistration.k8s.io/v1/apiservices", &unstructured.Unstructured{Object: map[string]any{
+func MetricsAPI(authority []byte) Object {
+	return Object{"/apis/apiregistration.k8s.io/v1/apiservices", &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apiregistration.k8s.io/v1",
 		"kind":       "APIService",
 		"metadata":   map[string]any{"name": "v1beta1.metrics.k8s.io", "labels": map[string]any{"k8s-app": metricsName}},

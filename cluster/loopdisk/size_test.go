@@ -1,6 +1,6 @@
 //go:build linux
 
-package embedded
+package loopdisk
 
 import (
 	"encoding/binary"
@@ -37,10 +37,10 @@ func TestVolumeHasWhatWasAsked(t *testing.T) {
 			t.Run(fmt.Sprintf("%d to %d", first, grown), func(t *testing.T) {
 				require.NoError(t, os.RemoveAll(file))
 				require.NoError(t, os.WriteFile(file, nil, 0o600))
-				require.NoError(t, os.Truncate(file, volumeBytes(first)))
+				require.NoError(t, os.Truncate(file, Size(first)))
 				run("mkfs.ext4", mkfsArgs(file)...)
 				assert.GreaterOrEqual(t, blocks()*blockSize, first)
-				require.NoError(t, os.Truncate(file, volumeBytes(grown)))
+				require.NoError(t, os.Truncate(file, Size(grown)))
 				run("resize2fs", file)
 				assert.GreaterOrEqual(t, blocks()*blockSize, grown)
 			})

@@ -1,0 +1,174 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"squall/cluster"
+	"squall/cluster/kind/nodeimage"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// keeperOf is the process that answers for a cluster of that name.
+func keeperOf(t *testing.T, name string) int {
+	folder := New(cacheDir()).folder(name)
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err == nil && string(b) == keeperName+"\x00"+folder+"\x00" {
+			pid, err := strconv.Atoi(strings.Split(file, "/")[2])
+			require.NoError(t, err)
+			return pid
+		}
+	}
+	t.Fatalf("no process answers for %s", name)
+	return 0
+}
+
+// TestAClusterEndsWithItsMaker kills the maker half-way, and another together
+// with its keeper: then the next that looks removes what is left.
+func TestAClusterEndsWithItsMaker(t *testing.T) {
+	t.Run("killed half-way", func(t *testing.T) {
+		o := own(t, "kd-half")
+		o.await(t, "making")
+		require.NoError(t, o.command.Process.Kill())
+		assertNothingLeft(t, "kd-half")
+	})
+	t.Run("killed with its keeper", func(t *testing.T) {
+		o := own(t, "kd-both")
+		o.await(t, "the API answers")
+		require.NoError(t, syscall.Kill(keeperOf(t, "kd-both"), syscall.SIGKILL))
+		require.NoError(t, o.command.Process.Kill())
+		_ = o.command.Wait()
+		assert.NotEmpty(t, leftOf("kd-both"))
+		p := New(cacheDir())
+		said, err := p.Leftovers(t.Context())
+		require.NoError(t, err)
+		assert.Contains(t, said, `what is left of the kind cluster "kd-both"`)
+		_, err = p.Clean(t.Context())
+		require.NoError(t, err)
+		assertNothingLeft(t, "kd-both")
+	})
+}
+
+func TestACancelledMakingLeavesNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := New(cacheDir()).Create(ctx, smallSpec("kd-stop"), func(line string) {
+		if strings.Contains(line, "the API answers") {
+			cancel()
+		}
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Empty(t, leftOf("kd-stop"))
+}
+
+// TestWhatIsNotOursStays makes what kind itself would make, and a network of our
+// name without our labels. Neither may be taken over, nor removed.
+func TestWhatIsNotOursStays(t *testing.T) {
+	ctx := t.Context()
+	image, err := nodeimage.Builder{Cache: cacheDir()}.Build(ctx, nil)
+	require.NoError(t, err)
+	id, err := docker(ctx, "create", "--label", kindCluster+"=kd-theirs", "--name", "kd-theirs-control-plane", image.Ref)
+	require.NoError(t, err)
+	defer docker(context.Background(), "rm", "--force", "--volumes", id)
+	_, err = docker(ctx, "network", "create", networkName("kd-net"))
+	require.NoError(t, err)
+	defer docker(context.Background(), "network", "rm", networkName("kd-net"))
+
+	p := New(cacheDir())
+	for _, name := range []string{"kd-theirs", "kd-net"} {
+		_, err := p.Create(ctx, smallSpec(name), nil)
+		require.ErrorIs(t, err, cluster.ErrExists, name)
+		assert.ErrorContains(t, err, "that Squall did not make", name)
+		require.NoError(t, p.Remove(ctx, name))
+		_, err = p.Find(ctx, name)
+		assert.ErrorIs(t, err, cluster.ErrNotFound, name)
+	}
+	require.NoError(t, p.Sweep(ctx))
+	_, err = inspect(ctx, id)
+	require.NoError(t, err, "somebody else's container is gone")
+	_, err = inspectNetwork(ctx, networkName("kd-net"))
+	require.NoError(t, err, "somebody else's network is gone")
+}
+
+func TestBadSpecsAreRefusedWithEveryReason(t *testing.T) {
+	spec := smallSpec("Not_a_name")
+	spec.Workers, spec.ControlPlanes = 9, 2
+	_, err := New(cacheDir()).Create(t.Context(), spec, nil)
+	require.ErrorIs(t, err, cluster.ErrSpec)
+	for _, want := range []string{"Not_a_name", "9 workers", "2 control-plane nodes"} {
+		assert.ErrorContains(t, err, want)
+	}
+}
+
+func TestWithoutAnEngineEveryCallSaysSo(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	p := New(t.TempDir())
+	_, err := p.Create(t.Context(), smallSpec("kd-none"), nil)
+	require.ErrorIs(t, err, cluster.ErrHost)
+	require.False(t, errors.Is(err, cluster.ErrSpec))
+	assert.Empty(t, must(os.ReadDir(p.cache)), "something was begun")
+	infos, err := p.List(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, infos)
+	assert.NoError(t, p.Sweep(t.Context()))
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// TestADetachedClusterOutlivesItsMaker makes one that nobody answers for any
+// more, finds it, restarts one of its nodes and removes it.
+func TestADetachedClusterOutlivesItsMaker(t *testing.T) {
+	p := New(cacheDir())
+	spec := smallSpec("kd-detached")
+	spec.Detached = true
+	_, err := p.Create(t.Context(), spec, nil)
+	require.NoError(t, err)
+	defer p.Remove(context.Background(), spec.Name)
+	require.NoError(t, p.Sweep(t.Context()))
+	c, err := p.Find(t.Context(), spec.Name)
+	require.NoError(t, err, "sweeping took a cluster that lives")
+	living, err := p.Living(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, living, spec.Name)
+
+	// An engine that is restarted ends every node; they come back one by one.
+	for _, n := range c.Info().Nodes {
+		_, err := docker(t.Context(), "kill", containerName(spec.Name, n.Name))
+		require.NoError(t, err)
+	}
+	for _, n := range c.Info().Nodes {
+		require.NoError(t, c.Nodes().Act(t.Context(), n.Name, cluster.Start))
+	}
+	kubeconfig, err := c.Kubeconfig()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	require.NoError(t, cluster.WaitNodesReady(ctx, kubeconfig, []string{"control-plane-1", "worker-1"}))
+
+	_, err = p.Create(t.Context(), spec, nil)
+	require.ErrorIs(t, err, cluster.ErrExists)
+	require.NoError(t, p.Remove(t.Context(), spec.Name))
+	assertNothingLeft(t, spec.Name)
+	select {
+	case <-c.Done():
+	case <-time.After(10 * time.Second):
+		t.Error("the cluster is gone and its handle does not know")
+	}
+}

@@ -1,0 +1,102 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"squall/cluster"
+)
+
+// removeDeadline bounds the removal of a cluster. It takes a few seconds.
+const removeDeadline = 2 * time.Minute
+
+// removeAll removes all of a cluster that is ours: its containers with their
+// volumes, its network, its state folder. It succeeds when there is nothing.
+func removeAll(ctx context.Context, name, folder string) error {
+	if err := removeContainers(ctx, name); err != nil {
+		return err
+	}
+	if err := removeNetwork(ctx, name); err != nil {
+		return err
+	}
+	// A docker command that was under way may have made one more, which cannot
+	// start any more without its network.
+	if err := removeContainers(ctx, name); err != nil {
+		return err
+	}
+	return removeFolder(folder)
+}
+
+// removeContainers removes the containers of a cluster that hang on its own
+// network, and no others.
+func removeContainers(ctx context.Context, name string) error {
+	all, err := containersOf(ctx, name)
+	if err != nil {
+		return fmt.Errorf("looking for the containers of cluster %q: %w", name, err)
+	}
+	ours, _ := split(name, all)
+	if len(ours) == 0 {
+		return nil
+	}
+	if _, err := docker(ctx, append([]string{"rm", "--force", "--volumes"}, ids(ours)...)...); err != nil && !goneOrGoing(err) {
+		return fmt.Errorf("removing the containers of cluster %q: %w", name, err)
+	}
+	return nil
+}
+
+// removeNetwork removes a cluster's network, if it is ours.
+func removeNetwork(ctx context.Context, name string) error {
+	for {
+		n, err := inspectNetwork(ctx, networkName(name))
+		if errors.Is(err, cluster.ErrNotFound) || err == nil && !n.ours() {
+			return nil
+		}
+		if err == nil {
+			if _, err = docker(ctx, "network", "rm", n.ID); err == nil || goneOrGoing(err) {
+				return nil
+			}
+		}
+		// A container that is being made right now still holds it.
+		if !strings.Contains(err.Error(), "active endpoints") {
+			return fmt.Errorf("removing the network of cluster %q: %w", name, err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("removing the network of cluster %q: %w", name, errors.Join(context.Cause(ctx), err))
+		case <-time.After(100 * time.Millisecond): // the engine announces it, to who listens from before
+		}
+		if err := removeContainers(ctx, name); err != nil {
+			return err
+		}
+	}
+}
+
+// goneOrGoing tells whether an error says that what was to be removed is gone,
+// or that somebody else removes it.
+func goneOrGoing(err error) bool {
+	said := strings.ToLower(err.Error())
+	for _, known := range []string{"no such container", "no such network", "already in progress", "not found"} {
+		if strings.Contains(said, known) {
+			return true
+		}
+	}
+	return false
+}
+
+// removeFolder removes a state folder. The state goes first: without it no
+// cluster is found.
+func removeFolder(folder string) error {
+	err := os.Remove(filepath.Join(folder, stateFile))
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err := errors.Join(err, os.RemoveAll(folder)); err != nil {
+		return fmt.Errorf("removing the cluster's state: %w", err)
+	}
+	return nil
+}
