@@ -20,9 +20,9 @@ endif
 # Tests in these packages make clusters, or need root otherwise. They run one package after the other,
 # since two clusters at once would take each other's processor time.
 CLUSTER_TESTS := ./workloads/image ./cluster/policy ./cluster/volumes ./cluster/loadbalancer ./cluster/embedded \
-	./scenarios/run ./scenarios/suite ./cmd/squall/e2e
+	./cluster/kind/engine ./cluster/kind/nodeimage ./cluster/kind ./scenarios/run ./scenarios/suite ./cmd/squall/e2e
 
-.PHONY: build components lint unit cross cluster-tests careless-tests test test-scenario bench clean
+.PHONY: build components docker lint unit cross cluster-tests careless-tests test test-scenario bench clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/squall ./cmd/squall
@@ -30,6 +30,10 @@ build:
 # What clusters are made of. The first time takes minutes, later ones a moment.
 components: build
 	bin/squall --cache "$(CACHE_HOME)/squall" build components
+
+# A Docker engine for ON=kind, where none answers. One that is there is never changed.
+docker: build
+	$(SUDO) bin/squall --cache "$(CACHE_HOME)/squall" docker
 
 # A scenario and its twins, judged.
 test-scenario: components

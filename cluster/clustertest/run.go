@@ -90,7 +90,10 @@ func (s *suite) shared(ctx context.Context, chosen []Check) []Result {
 		return s.all(append(beside, nodes...), fmt.Errorf("making the shared cluster: %w", err))
 	}
 	on := func(c Check) error { return l.run(ctx, c) }
-	most := atOnce
+	most := s.AtOnce
+	if most <= 0 {
+		most = atOnce
+	}
 	if len(s.Without) > 0 {
 		most = len(beside) // they wait for what does not come, which costs nothing
 	}

@@ -28,6 +28,7 @@ func TestSuite(t *testing.T) {
 	p := New(cache)
 	for _, r := range clustertest.Run(t.Context(), clustertest.Options{
 		Provider: p, Prefix: "ksuite", Cache: cache, Kubectl: tree.Path("kubectl"), Cannot: Cannot(),
+		AtOnce: 4, // a node has systemd and starts containers through it
 		Only: regexp.MustCompile(*suiteOnly), Long: *suiteLong, Log: func(line string) { t.Log(line) },
 	}) {
 		t.Run(r.Check.Name, func(t *testing.T) { assert.NoError(t, r.Err, r.Check.Says) })

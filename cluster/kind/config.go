@@ -120,7 +120,7 @@ func (m making) patches() ([]string, error) {
 	objects := []map[string]any{
 		{
 			"kind": "ClusterConfiguration", "apiVersion": "kubeadm.k8s.io/v1beta4",
-			"dns":  map[string]any{"disabled": true},
+			"dns": map[string]any{"disabled": true},
 			// A container that is killed loses nothing of what was written: the
 			// host has it.
 			"etcd": map[string]any{"local": map[string]any{"extraArgs": m.arguments("etcd",

@@ -104,7 +104,7 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(
 		c.run(), c.validate(), c.plan(), c.judge(), c.reportVerb(),
 		c.cluster(), c.kubectl(), c.conformance(), c.bench(),
-		c.doctor(), c.build(), c.clean(), c.version(), c.completion(), c.traffic(),
+		c.doctor(), c.build(), c.docker(), c.clean(), c.version(), c.completion(), c.traffic(),
 	)
 	root.SetHelpCommand(helpVerb(root))
 	return root

@@ -16,6 +16,7 @@ const buildHelp = `Compile what clusters are made of, ahead of time.
 
 Usage:
   squall build components [FLAGS]
+  squall build node-image
 `
 
 const buildComponentsHelp = `Compile Kubernetes, etcd, containerd, the CNI plugins, CoreDNS, metrics-server and the
@@ -39,7 +40,7 @@ Try it:
 func (c *cli) build() *cobra.Command {
 	cmd := &cobra.Command{Use: "build", Args: unknownVerb, RunE: needVerb}
 	written(cmd, "compile what clusters are made of", buildHelp)
-	cmd.AddCommand(c.buildComponents())
+	cmd.AddCommand(c.buildComponents(), c.buildNodeImage())
 	return cmd
 }
 

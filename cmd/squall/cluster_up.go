@@ -20,7 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-const clusterUpHelp = `Make a cluster: real Kubernetes, control-plane nodes and workers. Needs root.
+const clusterUpHelp = `Make a cluster: real Kubernetes, control-plane nodes and workers. Needs root,
+or with --on kind a Docker engine.
 
 Usage:
   squall cluster up NAME [FLAGS]
@@ -45,7 +46,9 @@ Flags:
                        kube-scheduler or kubelet; may be repeated
   --without PART       leave out metrics, storage, policy or loadbalancers; may
                        be repeated
-  --on embedded        what makes the cluster; there is no other yet
+  --on PROVIDER        what makes the cluster: embedded (namespaces; Linux and
+                       root), kind (Docker containers), or auto, the default,
+                       which is embedded where it can be, else kind
 
 The cluster stays until "squall cluster down NAME" or a reboot. Interrupted, or
 when it does not come up, all that was made is removed.

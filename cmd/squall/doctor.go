@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"squall/cluster/embedded"
+	"squall/cluster/kind/engine"
 	"squall/workloads/image/gobuild"
 
 	"github.com/spf13/cobra"
@@ -50,6 +51,7 @@ type diagnosis struct {
 	Needs      []embedded.Fact   `json:"needs"`     // without one of these no cluster can be
 	Abilities  []embedded.Fact   `json:"abilities"` // what some of Squall needs
 	Building   []embedded.Fact   `json:"building"`  // what compiling components needs
+	Kind       []engine.Fact     `json:"kind"`      // what kind clusters need
 	Ready      bool              `json:"ready"`
 	Cache      string            `json:"cache"`
 	Components map[string]string `json:"components"`
@@ -67,6 +69,7 @@ func diagnose(ctx context.Context, cache string) diagnosis {
 	}
 	d.Abilities = append(embedded.Abilities(ctx), d.Abilities...)
 	d.Building = buildingFacts(ctx, cache)
+	d.Kind = engine.Facts(ctx)
 	d.Ready = ready(d.Needs, d.Building)
 	listComponents(func(name, version string) { d.Components[name] = version })
 	return d
@@ -119,6 +122,7 @@ func (c *cli) explain(d diagnosis) {
 	fmt.Fprintf(c.stdout, "\nthe Debian packages they need:\n  %s\n\n", embedded.PackagesLine())
 	c.listFacts("what else this host can do:", d.Abilities)
 	fmt.Fprintln(c.stdout)
+	c.listKind(d.Kind)
 	c.listFacts("components, or what builds them, which is needed once:", d.Building)
 	fmt.Fprintf(c.stdout, "\ncache:\n  %s: %s\n\ncomponents:\n", d.Cache, gigabytes(folderSize(d.Cache)))
 	listComponents(func(name, version string) { fmt.Fprintf(c.stdout, "  %s %s\n", name, version) })
@@ -183,3 +187,14 @@ func folderSize(folder string) float64 {
 }
 
 func gigabytes(bytes float64) string { return fmt.Sprintf("%.1f GB", bytes/1e9) }
+
+// listKind writes what kind clusters need. They can be made where an engine
+// answers, whatever embedded clusters lack.
+func (c *cli) listKind(found []engine.Fact) {
+	facts := make([]embedded.Fact, len(found))
+	for i, f := range found {
+		facts[i] = embedded.Fact{What: f.What, OK: f.OK, Way: f.Way}
+	}
+	c.listFacts("kind clusters need (--on kind):", facts)
+	fmt.Fprintln(c.stdout)
+}

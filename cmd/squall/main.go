@@ -12,10 +12,14 @@ import (
 
 	"squall/cluster/embedded"
 	"squall/cluster/kind"
+	"squall/cluster/kind/engine"
 )
 
 func main() {
 	if code, part := embedded.Main(os.Args); part {
+		os.Exit(code)
+	}
+	if code, part := engine.Main(os.Args); part {
 		os.Exit(code)
 	}
 	if code, part := kind.Main(os.Args); part {

@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The test program is also the runtime of the engine that it starts.
+func TestMain(m *testing.M) {
+	if code, handled := Main(os.Args); handled {
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// TestStart has an engine of its own, beside the machine's: started, found the
+// second time, stopped, gone.
+func TestStart(t *testing.T) {
+	_, err := exec.LookPath("dockerd")
+	require.NoError(t, err, `"make docker" installs it`)
+	dir := t.TempDir()
+	socket := "unix://" + filepath.Join(dir, "docker.sock")
+	s := Starter{Folder: filepath.Join(dir, "kept"), Progress: func(line string) { t.Log(line) }, host: socket, flags: []string{
+		"--host", socket, "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
+		"--pidfile", filepath.Join(dir, "docker.pid"), "--bridge", "none", "--iptables=false", "--storage-driver", "vfs"}}
+	t.Cleanup(func() { _, _ = s.Stop(t.Context()) })
+
+	started, err := s.Start(t.Context())
+	require.NoError(t, err)
+	assert.True(t, started)
+	pid, err := os.ReadFile(s.pidFile())
+	require.NoError(t, err)
+	started, err = s.Start(t.Context())
+	require.NoError(t, err)
+	assert.False(t, started, "one answers already")
+	if withholds() {
+		t.Setenv("DOCKER_HOST", socket)
+		found, err := Look(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "squall", found.Runtime)
+	}
+	stopped, err := s.Stop(t.Context())
+	require.NoError(t, err)
+	assert.True(t, stopped)
+	assert.NoFileExists(t, "/proc/"+string(pid)+"/cmdline")
+	stopped, err = s.Stop(t.Context())
+	require.NoError(t, err)
+	assert.False(t, stopped)
+}
+
+func TestAnEngineThatCannotStartSaysWhy(t *testing.T) {
+	dir := t.TempDir()
+	s := Starter{Folder: dir, host: "unix://" + dir + "/none.sock", flags: []string{"--no-such-flag"}}
+	_, err := s.Start(t.Context())
+	require.ErrorContains(t, err, "no-such-flag")
+}
+
+func TestTheBoundingSetIsRead(t *testing.T) {
+	assert.True(t, withheldIn("Name:\tx\nCapBnd:\t000001fffeffffff\n"))
+	assert.False(t, withheldIn("CapBnd:\t000001ffffffffff\n"))
+	assert.False(t, withheldIn("nothing"))
+}
