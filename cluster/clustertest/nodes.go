@@ -191,10 +191,11 @@ func (s *scope) removeUnderLoad(ctx context.Context, n cluster.Node) error {
 	if err := s.hold(ctx, "new"); err != nil {
 		return err
 	}
+	began := time.Now()
 	if err := s.Nodes().Remove(ctx, n.Name); err != nil {
 		return err
 	}
-	if err := s.hangs(ctx, n.Name); err != nil {
+	if err := s.hangs(ctx, n.Name, moment{began, time.Now()}); err != nil {
 		return err
 	}
 	states, err := s.Nodes().States(ctx)

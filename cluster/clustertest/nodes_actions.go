@@ -49,7 +49,11 @@ type borrowed struct {
 	*scope
 	name   string
 	before *corev1.Node
+	acted  moment // when the last action was done for the first time
 }
+
+// moment is a time that is known only to lie between two others.
+type moment struct{ from, to time.Time }
 
 // borrowing is a check that has a worker to itself: no other check acts on it,
 // a server runs on it, and a connection to that is in use. What was done to the
@@ -116,21 +120,20 @@ func (s *scope) hold(ctx context.Context, pod string) error {
 	)
 }
 
-// hangs waits until a silent node is NotReady, in the time that the timers
+// hangs waits until a node that is silent since a moment is NotReady, in the time that the timers
 // predict, and checks that the connection to it is neither reset nor closed.
-func (s *scope) hangs(ctx context.Context, node string) error {
+func (s *scope) hangs(ctx context.Context, node string, silent moment) error {
 	least, most := s.timers.NotReady()
-	began := time.Now()
 	if err := s.becomes(ctx, node, false, most+5*time.Second); err != nil {
 		return err
 	}
-	took := time.Since(began)
+	now := time.Now()
 	log, err := s.client.CoreV1().Pods(s.ns).GetLogs("holder", &corev1.PodLogOptions{}).DoRaw(ctx)
 	return steps(
 		func() error { return err },
-		// a look late, and as much before as the action itself took
+		// at most a look late
 		func() error {
-			return within("until "+node+" was NotReady", took, least-time.Second, most+2*lookEvery)
+			return within("from before "+node+" fell silent until it was NotReady", now.Sub(silent.from), least, most+silent.to.Sub(silent.from)+2*lookEvery)
 		},
 		func() error { return same("what the connection's user says", strings.TrimSpace(string(log)), "open") },
 	)
@@ -172,9 +175,13 @@ func (s *scope) lastWords(node string) string {
 
 // act does something to the node, twice, since the second time does nothing.
 func (b *borrowed) act(ctx context.Context, action cluster.NodeAction, want cluster.NodeState) error {
-	for range 2 {
+	for i := range 2 {
+		began := time.Now()
 		if err := b.Nodes().Act(ctx, b.name, action); err != nil {
 			return err
+		}
+		if i == 0 {
+			b.acted = moment{began, time.Now()}
 		}
 	}
 	states, err := b.Nodes().States(ctx)
@@ -228,7 +235,7 @@ func powerOff(ctx context.Context, b *borrowed) error {
 	go func() { ended <- b.Exec(ctx, cluster.Exec{Node: b.name, Argv: []string{b.probe.path, "sleep"}}) }()
 	return steps(
 		func() error { return b.act(ctx, cluster.PowerOff, cluster.NodeState{}) },
-		func() error { return b.hangs(ctx, b.name) },
+		func() error { return b.hangs(ctx, b.name, b.acted) },
 		func() error {
 			select {
 			case err := <-ended:
@@ -271,7 +278,7 @@ func pauseNode(ctx context.Context, b *borrowed) error {
 		func() error {
 			return b.act(ctx, cluster.Pause, cluster.NodeState{Up: true, Paused: true, Linked: true})
 		},
-		func() error { return b.hangs(ctx, b.name) },
+		func() error { return b.hangs(ctx, b.name, b.acted) },
 		func() error { return b.act(ctx, cluster.Resume, on()) },
 		func() error { return b.returned(ctx, resumeMost) },
 		func() error { return b.says(ctx, "holder", "late") },
@@ -281,7 +288,7 @@ func pauseNode(ctx context.Context, b *borrowed) error {
 func cutOff(ctx context.Context, b *borrowed) error {
 	return steps(
 		func() error { return b.act(ctx, cluster.CutOff, cluster.NodeState{Up: true}) },
-		func() error { return b.hangs(ctx, b.name) },
+		func() error { return b.hangs(ctx, b.name, b.acted) },
 		func() error { return b.act(ctx, cluster.Reconnect, on()) },
 		func() error { return b.returned(ctx, reconnectMost) },
 		func() error { return b.says(ctx, "holder", "late") },

@@ -1,11 +1,13 @@
 package kind
 
 import (
+	"context"
 	"flag"
 	"path/filepath"
 	"regexp"
 	"testing"
 
+	"squall/cluster"
 	"squall/cluster/clustertest"
 	"squall/cluster/components"
 
@@ -20,6 +22,23 @@ var (
 	suiteLong = flag.Bool("clustertest.long", false, "run also the checks that are usually left out")
 )
 
+// cannot is what clusters of this provider cannot do everywhere, and why, by the
+// names of the suite's checks.
+func cannot() map[string]string {
+	return map[string]string{
+		"making/three control planes": "only where the image of kind's load balancer can be had",
+	}
+}
+
+// cannotHere is what they cannot do here.
+func cannotHere(ctx context.Context) map[string]string {
+	all := cannot()
+	if checkBalancer(ctx, cluster.Spec{ControlPlanes: 3}) == nil {
+		delete(all, "making/three control planes")
+	}
+	return all
+}
+
 // TestSuite runs what every provider must pass.
 func TestSuite(t *testing.T) {
 	cache := cacheDir()
@@ -27,9 +46,9 @@ func TestSuite(t *testing.T) {
 	require.NoError(t, err)
 	p := New(cache)
 	for _, r := range clustertest.Run(t.Context(), clustertest.Options{
-		Provider: p, Prefix: "ksuite", Cache: cache, Kubectl: tree.Path("kubectl"), Cannot: Cannot(),
+		Provider: p, Prefix: "ksuite", Cache: cache, Kubectl: tree.Path("kubectl"), Cannot: cannotHere(t.Context()),
 		AtOnce: 4, // a node has systemd and starts containers through it
-		Only: regexp.MustCompile(*suiteOnly), Long: *suiteLong, Log: func(line string) { t.Log(line) },
+		Only:   regexp.MustCompile(*suiteOnly), Long: *suiteLong, Log: func(line string) { t.Log(line) },
 	}) {
 		t.Run(r.Check.Name, func(t *testing.T) { assert.NoError(t, r.Err, r.Check.Says) })
 	}

@@ -60,7 +60,7 @@ func libraries() []row {
 		{"sigs.k8s.io/controller-runtime/...", nil, "it comes with Chaos Mesh's types and must spread no further"},
 		{"github.com/tsenart/vegeta/...", []string{"workloads/traffic/..."}, "one adapter tames its stop and its clock"},
 		{"github.com/anishathalye/porcupine/...", []string{"workloads/history/..."}, "one package knows what a history is"},
-		{"github.com/vishvananda/...", []string{"cluster/embedded/...", "cluster/policy/..."},
+		{"github.com/vishvananda/...", []string{"cluster/embedded/...", "cluster/kind/...", "cluster/policy/..."},
 			"links belong to the cluster that makes them; the policies' tests lay cables of their own"},
 		{"sigs.k8s.io/knftables/...", []string{"cluster/policy/..."}, "one package knows how to say rules to the kernel for policies"},
 		{"sigs.k8s.io/kind/...", []string{"cluster/kind/..."}, "its way of making clusters stays behind cluster.Provider"},

@@ -23,14 +23,14 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-const benchHelp = `Measure clusters and load on this host. The numbers are shown, not judged. Needs root.
+const benchHelp = `Measure clusters and load on this host. The numbers are shown, not judged.
 
 Usage:
   squall bench cluster [FLAGS]
   squall bench load [FLAGS]
   squall bench nodes [FLAGS]
 
-"squall bench VERB --help" explains each.
+"squall bench VERB --help" explains each. Embedded clusters need root.
 `
 
 func (c *cli) bench() *cobra.Command {

@@ -15,13 +15,15 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-const benchLoadHelp = `Measure how much load one generator sends honestly, gateway → catalog. Needs root.
+const benchLoadHelp = `Measure how much load one generator sends honestly, gateway → catalog.
 
 Usage:
   squall bench load [FLAGS]
 
 Flags:
   --for DURATION   how long each rate is held; default 10s
+  --on WHAT        what makes the cluster: embedded, kind or auto, the default: embedded
+                   as root on Linux, else kind
 
 First 1000 requests a second are held, then the rate grows by half until it is not
 held honestly any more. A rate is honest when nothing is skipped and the send lag,
@@ -48,6 +50,7 @@ func (r rateResult) honest() bool {
 
 func (c *cli) benchLoad() *cobra.Command {
 	var length time.Duration
+	var on string
 	cmd := &cobra.Command{
 		Use:               "load",
 		Args:              arguments(0, 0, "bench load"),
@@ -56,19 +59,20 @@ func (c *cli) benchLoad() *cobra.Command {
 			if length < time.Second {
 				return misuse(fmt.Errorf("--for %s: at least 1s", length))
 			}
-			return c.measureLoad(cmd.Context(), length)
+			if err := checkProvider(on); err != nil {
+				return misuse(err)
+			}
+			return c.measureLoad(cmd.Context(), on, length)
 		},
 	}
 	written(cmd, "measure how much load is sent honestly", benchLoadHelp)
 	cmd.Flags().DurationVar(&length, "for", 10*time.Second, "how long each rate is held")
+	addProviderFlag(cmd, &on)
 	return cmd
 }
 
-func (c *cli) measureLoad(ctx context.Context, length time.Duration) (err error) {
-	if err := c.checkHost(); err != nil {
-		return err
-	}
-	p, cache, err := c.provider()
+func (c *cli) measureLoad(ctx context.Context, on string, length time.Duration) (err error) {
+	p, cache, err := c.maker(ctx, on)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-const benchNodesHelp = `Measure how Kubernetes notices what is done to a node. Needs root.
+const benchNodesHelp = `Measure how Kubernetes notices what is done to a node.
 
 Usage:
   squall bench nodes [FLAGS]
@@ -27,6 +27,8 @@ Usage:
 Flags:
   --rounds N      how often each action is done; default 3
   --timers LIST   fast, stock or both, separated by a comma; default fast
+  --on WHAT       what makes the cluster: embedded, kind or auto, the default: embedded
+                  as root on Linux, else kind
 
 Each action is done to a worker, and undone once its Node is NotReady:
   done       until the action was done
@@ -43,6 +45,7 @@ Try it:
 func (c *cli) benchNodes() *cobra.Command {
 	var rounds int
 	var timers []string
+	var on string
 	cmd := &cobra.Command{
 		Use:               "nodes",
 		Args:              arguments(0, 0, "bench nodes"),
@@ -56,11 +59,15 @@ func (c *cli) benchNodes() *cobra.Command {
 					return misuse(fmt.Errorf("--timers: %w", err))
 				}
 			}
-			if err := c.checkHost(); err != nil {
+			if err := checkProvider(on); err != nil {
+				return misuse(err)
+			}
+			p, _, err := c.maker(cmd.Context(), on)
+			if err != nil {
 				return err
 			}
 			for _, name := range timers {
-				if err := c.measureNodes(cmd.Context(), cluster.Timers(name), rounds); err != nil {
+				if err := c.measureNodes(cmd.Context(), p, cluster.Timers(name), rounds); err != nil {
 					return err
 				}
 			}
@@ -70,6 +77,7 @@ func (c *cli) benchNodes() *cobra.Command {
 	written(cmd, "measure how Kubernetes notices what is done to a node", benchNodesHelp)
 	cmd.Flags().IntVar(&rounds, "rounds", 3, "how often each action is done")
 	cmd.Flags().StringSliceVar(&timers, "timers", []string{string(cluster.FastTimers)}, "fast, stock or both")
+	addProviderFlag(cmd, &on)
 	return cmd
 }
 
@@ -80,12 +88,8 @@ type nodePair struct {
 }
 
 // measureNodes does every action to the worker of a cluster with these timers.
-func (c *cli) measureNodes(ctx context.Context, timers cluster.Timers, rounds int) error {
+func (c *cli) measureNodes(ctx context.Context, p cluster.Provider, timers cluster.Timers, rounds int) error {
 	set, err := timers.Set()
-	if err != nil {
-		return err
-	}
-	p, _, err := c.provider()
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ that it needs no image registry; the sample shop is in it. What is there is not 
 again. Runs make it themselves.
 
 Try it:
-  squall build node-image && squall run pod-kill --on kind
+  squall build node-image && squall doctor
 `
 
 func (c *cli) buildNodeImage() *cobra.Command {

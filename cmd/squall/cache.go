@@ -8,14 +8,13 @@ import (
 	"strconv"
 
 	"squall/cluster/components"
-	"squall/cluster/embedded"
 	"squall/workloads/image"
 )
 
 // cacheEnv names the environment variable that stands for --cache.
 const cacheEnv = "SQUALL_CACHE"
 
-// The parts of the cache folder, as clusters look for them.
+// The parts of the cache folder, as providers look for them.
 const (
 	componentsFolder = "components"
 	imagesFolder     = "images"
@@ -50,15 +49,6 @@ func (c *cli) cache() (string, error) {
 	}
 	c.log.Debug("cache", "folder", dir)
 	return dir, nil
-}
-
-// provider is the provider of embedded clusters on the cache folder.
-func (c *cli) provider() (*embedded.Provider, string, error) {
-	dir, err := c.cache()
-	if err != nil {
-		return nil, "", err
-	}
-	return embedded.New(dir), dir, nil
 }
 
 // builders build into the cache folder and tell progress.

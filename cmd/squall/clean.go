@@ -8,26 +8,24 @@ import (
 	"os"
 	"path/filepath"
 
-	"squall/cluster/kind/engine"
-	"squall/cluster/kind/nodeimage"
-
 	"github.com/spf13/cobra"
 )
 
 const cleanHelp = `Remove all that killed runs and clusters left: processes, control groups, mounts, state
-folders, half-made files in the cache, temporary files; of kind clusters their containers and networks.
-Only root can clean up after embedded clusters.
+folders, half-made files in the cache, temporary files, containers, Docker networks.
 
 Usage:
   squall clean [FLAGS]
 
 Flags:
   --dry-run        say what would be removed, and remove nothing
-  --remove-cache   remove the cache too: components, images, prepared state, and
-                   the node images in the Docker engine
+  --remove-cache   remove the cache too: components, images, prepared state, node images
+                   in Docker
 
 Clusters that are up are not touched, nor is anything that is not Squall's. Every
-verb that makes or lists clusters removes what dead clusters left first.
+verb that makes or lists clusters removes what dead clusters left first. What embedded
+clusters left, and the cache, only root removes; without root the rest is removed, and
+the exit code is 3.
 
 Try it:
   sudo squall clean --dry-run
@@ -50,53 +48,69 @@ func (c *cli) clean() *cobra.Command {
 	return cmd
 }
 
+// sweep cleans what this user may clean, and then says what he may not.
 func (c *cli) sweep(cmd *cobra.Command, what cleaning) error {
-	cache, err := c.cache()
+	all, cache, err := c.sources()
 	if err != nil {
 		return err
 	}
-	all, err := c.usable(cmd.Context())
-	if err != nil {
+	open, closed := all.open(cmd.Context())
+	if len(closed) > 0 && len(open) == len(open.idle()) {
+		return unseen(nil, closed)
+	}
+	if err := c.cleanAll(cmd.Context(), open, what.dry); err != nil {
 		return err
 	}
-	nothing := true
-	for _, p := range all {
-		verb, find := "removed ", p.Clean
-		if what.dry {
-			verb, find = "would remove ", p.Leftovers
+	if len(closed) > 0 {
+		problem := errors.New("what killed clusters of another provider left was not looked for")
+		if what.cache {
+			problem = errors.New("the cache stays: clusters that use it may be up")
 		}
-		found, err := find(cmd.Context())
-		for _, one := range found {
-			fmt.Fprintln(c.stdout, verb+one)
-		}
-		if err != nil {
-			return err
-		}
-		nothing = nothing && len(found) == 0
-	}
-	if nothing {
-		fmt.Fprintln(c.stdout, "nothing was left to remove")
+		return unseen(problem, closed)
 	}
 	if !what.cache {
 		return nil
 	}
-	return c.removeCache(cmd, all, cache, what.dry)
+	return c.removeCache(cmd.Context(), open, cache, what.dry)
+}
+
+// cleanAll removes what killed clusters left, or says what it would remove.
+func (c *cli) cleanAll(ctx context.Context, open sources, dry bool) error {
+	nothing := true
+	var errs []error
+	for _, s := range open {
+		verb, find := "removed ", s.Clean
+		if left, err := s.leaves(ctx); dry || !left || err != nil {
+			verb, find = "would remove ", s.Leftovers
+		}
+		found, err := find(ctx)
+		for _, one := range found {
+			fmt.Fprintln(c.stdout, verb+one)
+		}
+		nothing, errs = nothing && len(found) == 0, append(errs, s.excuse(err))
+	}
+	err := errors.Join(errs...)
+	if err == nil && nothing {
+		fmt.Fprintln(c.stdout, "nothing was left to remove")
+	}
+	return err
 }
 
 // removeCache removes what Squall put into the cache folder, and the folder when
-// nothing else is in it.
-func (c *cli) removeCache(cmd *cobra.Command, all []provider, cache string, dry bool) error {
-	var living []string
-	for _, p := range all {
-		some, err := p.Living(cmd.Context())
+// nothing else is in it, and what of the cache is elsewhere.
+func (c *cli) removeCache(ctx context.Context, open sources, cache string, dry bool) error {
+	for _, s := range open {
+		living, err := s.Living(ctx)
 		if err != nil {
-			return err
+			return s.excuse(err)
 		}
-		living = append(living, some...)
+		if len(living) > 0 {
+			return misuse(fmt.Errorf("the %s cluster %q is up or coming up and uses the cache", s.name, living[0]),
+				fmt.Sprintf("%q removes it once it is up", "squall cluster down "+living[0]))
+		}
 	}
-	if len(living) > 0 {
-		return misuse(fmt.Errorf("the cluster %q is up or coming up and uses the cache", living[0]),
-			fmt.Sprintf("%q removes it once it is up", "squall cluster down "+living[0]))
+	if err := c.forget(ctx, open, dry); err != nil {
+		return err
 	}
 	for _, part := range []string{componentsFolder, imagesFolder, preparedFolder, storesFolder, volumesFolder, kindFolder} {
 		folder := filepath.Join(cache, part)
@@ -113,9 +127,6 @@ func (c *cli) removeCache(cmd *cobra.Command, all []provider, cache string, dry 
 		}
 		fmt.Fprintf(c.stdout, "removed %s (%s)\n", folder, gigabytes(size))
 	}
-	if err := c.removeNodeImages(cmd.Context(), dry); err != nil {
-		return err
-	}
 	if dry {
 		return nil
 	}
@@ -123,23 +134,23 @@ func (c *cli) removeCache(cmd *cobra.Command, all []provider, cache string, dry 
 	return nil
 }
 
-// removeNodeImages removes what the cache has in the Docker engine.
-func (c *cli) removeNodeImages(ctx context.Context, dry bool) error {
-	if _, err := engine.Look(ctx); err != nil && !errors.Is(err, engine.ErrDisk) {
-		return nil // there is none, or none of ours
-	}
-	refs, err := nodeimage.List(ctx)
-	if err != nil {
-		return fmt.Errorf("look for node images: %w", err)
-	}
-	verb := "removed"
-	if dry {
-		verb = "would remove"
-	} else if err := nodeimage.Remove(ctx); err != nil {
-		return fmt.Errorf("remove node images: %w", err)
-	}
-	for _, ref := range refs {
-		fmt.Fprintf(c.stdout, "%s the node image %s\n", verb, ref)
+// forget removes what of the cache is not in its folder.
+func (c *cli) forget(ctx context.Context, open sources, dry bool) error {
+	for _, s := range open {
+		if s.forget == nil || s.idle != nil {
+			continue
+		}
+		found, err := s.forget(ctx, dry)
+		if err != nil {
+			return err
+		}
+		verb := "removed "
+		if dry {
+			verb = "would remove "
+		}
+		for _, one := range found {
+			fmt.Fprintln(c.stdout, verb+one)
+		}
 	}
 	return nil
 }

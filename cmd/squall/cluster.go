@@ -2,13 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"strings"
 
 	"squall/cluster"
-	"squall/cluster/embedded"
 
 	"github.com/spf13/cobra"
 )
@@ -22,8 +17,10 @@ Usage:
   squall cluster kubeconfig NAME [FLAGS]
   squall cluster node VERB NAME [NODE]
 
-"squall cluster VERB --help" explains each. Embedded clusters need root, kind clusters
-a Docker engine.
+"squall cluster VERB --help" explains each. Embedded clusters need root and are seen by
+root alone. Clusters by kind need Docker, no root, and are seen with the cache folder that
+they were made with; under sudo that is root's unless --cache says otherwise. A name is
+that of one cluster, whatever made it.
 `
 
 func (c *cli) cluster() *cobra.Command {
@@ -40,56 +37,28 @@ func (c *cli) checkHost() error {
 	if err != nil {
 		return err
 	}
-	var lacks, hints []string
-	for _, f := range embedded.Facts(cache) {
-		if f.OK {
-			continue
-		}
-		lacks = append(lacks, f.What)
-		if hint := f.What + ": " + f.Way; len(hints) == 0 || hints[len(hints)-1] != hint {
-			hints = append(hints, hint)
-		}
-	}
-	if len(lacks) == 0 {
-		return nil
-	}
-	return unfit(fmt.Errorf("embedded clusters need what is not here: %s", strings.Join(lacks, "; ")), hints...)
+	return embeddedSource(cache).fit(context.Background()) // it only reads, and waits for nothing
 }
 
-// needRoot refuses anyone but root, to whom running clusters belong.
-func needRoot() error {
-	if os.Geteuid() == 0 {
-		return nil
-	}
-	return unfit(errors.New("only root may see and touch clusters"), "run the same command with sudo")
-}
-
-// find returns a cluster that is up.
+// find returns a cluster that is up, whatever made it.
 func (c *cli) find(ctx context.Context, name string) (cluster.Cluster, error) {
-	all, err := c.usable(ctx)
+	all, _, err := c.sources()
 	if err != nil {
 		return nil, err
 	}
-	found, err := findIn(ctx, name, all)
-	if errors.Is(err, cluster.ErrNotFound) {
-		hints := []string{`"squall cluster list" shows those that are up`}
-		if needRoot() != nil {
-			hints = append(hints, "only root sees embedded clusters: run the same command with sudo")
-		}
-		return nil, misuse(err, hints...)
-	}
-	return found, err
+	return all.find(ctx, name)
 }
 
-// completeCluster completes names of clusters, of those that this user may list.
+// completeCluster completes names of clusters, of those that the user can see.
 func (c *cli) completeCluster(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	all, err := c.usable(cmd.Context())
+	all, _, err := c.sources()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string
-	for _, p := range all {
-		infos, _ := p.List(cmd.Context())
+	open, _ := all.open(cmd.Context())
+	for _, s := range open {
+		infos, _ := s.List(cmd.Context())
 		for _, info := range infos {
 			names = append(names, info.Name)
 		}

@@ -1,19 +1,18 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 )
 
-const clusterDownHelp = `Remove clusters and everything that is left of them. Embedded clusters need root.
+const clusterDownHelp = `Remove clusters and everything that is left of them.
 
 Usage:
   squall cluster down NAME...
 
-Removing a cluster that is not there succeeds.
+Removing a cluster that is not there succeeds. Embedded ones need root.
 
 Try it:
   sudo squall cluster down demo
@@ -25,13 +24,13 @@ func (c *cli) clusterDown() *cobra.Command {
 		Args:              arguments(1, -1, "cluster down NAME..."),
 		ValidArgsFunction: c.completeCluster,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			all, err := c.usable(cmd.Context())
+			all, _, err := c.sources()
 			if err != nil {
 				return err
 			}
 			var errs []error
 			for _, name := range names {
-				if err := removeFrom(cmd.Context(), name, all); err != nil {
+				if err := all.remove(cmd.Context(), name); err != nil {
 					errs = append(errs, err)
 					continue
 				}
@@ -42,14 +41,4 @@ func (c *cli) clusterDown() *cobra.Command {
 	}
 	written(cmd, "remove clusters", clusterDownHelp)
 	return cmd
-}
-
-// removeFrom removes a cluster from every provider: one that is coming up, or half
-// gone, can be found nowhere.
-func removeFrom(ctx context.Context, name string, all []provider) error {
-	var errs []error
-	for _, p := range all {
-		errs = append(errs, p.Remove(ctx, name))
-	}
-	return errors.Join(errs...)
 }

@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-const clusterKubeconfigHelp = `Print an administrator's kubeconfig of a cluster. Never touches your own. Needs root.
+const clusterKubeconfigHelp = `Print an administrator's kubeconfig of a cluster. Never touches your own.
 
 Usage:
   squall cluster kubeconfig NAME [FLAGS]

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const clusterNodeHelp = `Act on the nodes of a cluster from outside them, as on machines. Needs root.
+const clusterNodeHelp = `Act on the nodes of a cluster from outside them, as on machines.
 
 Usage:
   squall cluster node list CLUSTER
@@ -23,7 +23,8 @@ Usage:
   squall cluster node logs CLUSTER NODE PROGRAM
 
 "squall cluster node VERB --help" explains each. None waits for what Kubernetes
-makes of it, and what is done already succeeds and does nothing.
+makes of it, and what is done already succeeds and does nothing. Nodes of embedded
+clusters need root.
 `
 
 func (c *cli) clusterNode() *cobra.Command {
@@ -101,7 +102,7 @@ func (c *cli) onNodes(ctx context.Context, name string, do func(context.Context,
 	return notMade(err)
 }
 
-const nodeListHelp = `List the nodes of a cluster as its host sees them, whatever the API says. Needs root.
+const nodeListHelp = `List the nodes of a cluster as its host sees them, whatever the API says.
 
 Usage:
   squall cluster node list CLUSTER

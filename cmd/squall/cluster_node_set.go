@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const nodeAddHelp = `Add a worker to a cluster, of the size of the others. Needs root.
+const nodeAddHelp = `Add a worker to a cluster, of the size of the others.
 
 Usage:
   squall cluster node add CLUSTER
@@ -42,7 +42,7 @@ func (c *cli) nodeAdd() *cobra.Command {
 	return cmd
 }
 
-const nodeRemoveHelp = `Remove a node from a cluster, its disks included, as when a machine is lost. Needs root.
+const nodeRemoveHelp = `Remove a node from a cluster, its disks included, as when a machine is lost.
 
 Usage:
   squall cluster node remove CLUSTER NODE
@@ -74,7 +74,7 @@ func (c *cli) nodeRemove() *cobra.Command {
 	return cmd
 }
 
-const nodeLogsHelp = `Print the log of a program on a node, whether the node is on or off. Needs root.
+const nodeLogsHelp = `Print the log of a program on a node, whether the node is on or off.
 
 Usage:
   squall cluster node logs CLUSTER NODE PROGRAM

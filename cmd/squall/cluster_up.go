@@ -12,16 +12,13 @@ import (
 	"time"
 
 	"squall/cluster"
-	"squall/cluster/embedded"
-	"squall/cluster/kind"
 	"squall/workloads/image"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-const clusterUpHelp = `Make a cluster: real Kubernetes, control-plane nodes and workers. Needs root,
-or with --on kind a Docker engine.
+const clusterUpHelp = `Make a cluster: real Kubernetes, control-plane nodes and workers.
 
 Usage:
   squall cluster up NAME [FLAGS]
@@ -46,9 +43,9 @@ Flags:
                        kube-scheduler or kubelet; may be repeated
   --without PART       leave out metrics, storage, policy or loadbalancers; may
                        be repeated
-  --on PROVIDER        what makes the cluster: embedded (namespaces; Linux and
-                       root), kind (Docker containers), or auto, the default,
-                       which is embedded where it can be, else kind
+  --on WHAT            what makes the cluster: embedded, which needs Linux and root;
+                       kind, which needs Docker; or auto, the default: embedded as
+                       root on Linux, else kind
 
 The cluster stays until "squall cluster down NAME" or a reboot. Interrupted, or
 when it does not come up, all that was made is removed.
@@ -56,6 +53,7 @@ when it does not come up, all that was made is removed.
 Try it:
   sudo squall cluster up demo --workers 3 --timers fast
   sudo squall cluster up ha --control-planes 3 --flag kubelet.max-pods=20
+  squall cluster up docked --on kind
 `
 
 // clusterAsked is what "squall cluster up" was asked for.
@@ -99,8 +97,8 @@ func (a clusterAsked) spec() (cluster.Spec, error) {
 		Registries: a.registries, FeatureGates: map[string]bool{}, Flags: map[string]map[string]string{},
 	}
 	errs := []error{cluster.CheckName(a.name), checkProvider(a.on)}
-	if a.workers < 1 || a.workers > embedded.MaxWorkers {
-		errs = append(errs, fmt.Errorf("--workers %d: a cluster has 1 to %d", a.workers, embedded.MaxWorkers))
+	if most := maxWorkers(chosen(a.on)); a.workers < 1 || a.workers > most {
+		errs = append(errs, fmt.Errorf("--workers %d: a cluster has 1 to %d", a.workers, most))
 	}
 	if a.controlPlanes != 1 && a.controlPlanes != 3 {
 		errs = append(errs, fmt.Errorf("--control-planes %d: a cluster has 1 or 3", a.controlPlanes))
@@ -191,15 +189,15 @@ func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {
 	if err != nil {
 		return err
 	}
-	p, cache, err := c.providerOn(cmd.Context(), asked.on)
+	p, cache, err := c.maker(cmd.Context(), asked.on)
 	if err != nil {
 		return err
 	}
-	all, err := c.usable(cmd.Context())
+	all, _, err := c.sources()
 	if err != nil {
 		return err
 	}
-	if err := refuseElsewhere(cmd.Context(), spec.Name, chosen(asked.on), all); err != nil {
+	if err := all.checkFree(cmd.Context(), spec.Name, p.name); err != nil {
 		return err
 	}
 	_, builder := builders(cache, c.say)
@@ -239,19 +237,4 @@ remove it:
   squall cluster down %[1]s
 `, info.Name)
 	return err
-}
-
-// addProviderFlag adds --on.
-func addProviderFlag(cmd *cobra.Command, on *string) {
-	cmd.Flags().StringVar(on, "on", automatic, "what makes the cluster")
-	_ = cmd.RegisterFlagCompletionFunc("on", cobra.FixedCompletions([]string{embedded.Name, kind.Name, automatic}, cobra.ShellCompDirectiveNoFileComp))
-}
-
-// checkProvider refuses a provider that there is not.
-func checkProvider(on string) error {
-	switch on {
-	case embedded.Name, kind.Name, automatic:
-		return nil
-	}
-	return fmt.Errorf("--on %q: there is no such provider; there are %s, %s and %s", on, embedded.Name, kind.Name, automatic)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"squall/cluster/clustertest/conformance"
@@ -14,11 +15,14 @@ const conformanceHelp = `Run Kubernetes' own conformance tests against a cluster
 Usage:
   squall conformance [NAME] [FLAGS]
 
-  NAME   an embedded cluster: one that is up and holds the tests' images, else one that is
-         made with two workers and removed afterwards; default "conformance". Needs root.
+  NAME   a cluster: one that is up and holds the tests' images, else one that is made with
+         two workers and removed afterwards; default "conformance"
 
 Flags:
   --kubeconfig FILE     test the cluster of this kubeconfig instead; needs no root
+  --on WHAT             what makes the cluster: embedded, which needs Linux and root; kind,
+                        which needs Docker; or auto, the default: embedded as root on
+                        Linux, else kind
   --areas A,B           areas of tests, see --list; default all
   --focus REGEX         only tests whose name matches
   --list                list the chosen tests and leave
@@ -41,10 +45,10 @@ Try it:
 
 // conformanceAsked is what "squall conformance" was asked for.
 type conformanceAsked struct {
-	name, kubeconfig, results, logs, images, show string
-	choice                                        conformance.Choice
-	parallel                                      int
-	list, keep                                    bool
+	name, kubeconfig, results, logs, images, show, on string
+	choice                                            conformance.Choice
+	parallel                                          int
+	list, keep                                        bool
 }
 
 func (c *cli) conformance() *cobra.Command {
@@ -62,6 +66,7 @@ func (c *cli) conformance() *cobra.Command {
 	}
 	written(cmd, "run Kubernetes' conformance tests", conformanceHelp)
 	flags := cmd.Flags()
+	addProviderFlag(cmd, &asked.on)
 	flags.StringVar(&asked.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster")
 	flags.StringSliceVar(&asked.choice.Areas, "areas", nil, "areas of tests")
 	flags.StringVar(&asked.choice.Focus, "focus", "", "regular expression for names of tests")
@@ -83,7 +88,7 @@ func (c *cli) runConformance(ctx context.Context, asked conformanceAsked) error 
 		}
 		return results.WriteMarkdown(c.stdout)
 	}
-	if err := asked.choice.Check(); err != nil {
+	if err := errors.Join(checkProvider(asked.on), asked.choice.Check()); err != nil {
 		return misuse(err, `"squall conformance --list" shows all tests with their areas`)
 	}
 	if asked.parallel < 1 {
@@ -114,5 +119,5 @@ func (c *cli) runConformance(ctx context.Context, asked conformanceAsked) error 
 	case asked.kubeconfig != "":
 		return run.test(ctx, asked.kubeconfig, "")
 	}
-	return run.testEmbedded(ctx)
+	return run.testNamed(ctx)
 }

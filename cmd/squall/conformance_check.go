@@ -30,23 +30,17 @@ func (c *cli) checkConformance(ctx context.Context, asked conformanceAsked) erro
 		}
 		return nil
 	}
-	return c.checkEmbedded(ctx, asked.name)
+	return c.checkNamed(ctx, asked)
 }
 
-// checkEmbedded finds out whether an embedded cluster is up or could be made.
-func (c *cli) checkEmbedded(ctx context.Context, name string) error {
-	if err := cluster.CheckName(name); err != nil {
+// checkNamed finds out whether a cluster of that name is up or could be made.
+func (c *cli) checkNamed(ctx context.Context, asked conformanceAsked) error {
+	if err := cluster.CheckName(asked.name); err != nil {
 		return misuse(err)
 	}
-	if err := needRoot(); err != nil {
-		return err
-	}
-	p, _, err := c.provider()
-	if err != nil {
-		return err
-	}
-	if _, err = p.Find(ctx, name); errors.Is(err, cluster.ErrNotFound) {
-		return c.checkHost()
+	_, err := c.find(ctx, asked.name)
+	if errors.Is(err, cluster.ErrNotFound) {
+		_, _, err = c.maker(ctx, asked.on)
 	}
 	return err
 }

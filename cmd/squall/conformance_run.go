@@ -15,7 +15,6 @@ import (
 	"squall/cluster"
 	"squall/cluster/clustertest/conformance"
 	"squall/cluster/components"
-	"squall/cluster/embedded"
 	"squall/workloads/image"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -47,15 +46,15 @@ func (c *cli) conformanceRun(ctx context.Context, asked conformanceAsked) (confo
 	return r, err
 }
 
-// testEmbedded tests an embedded cluster, made when there is none of that name.
+// testNamed tests a cluster that is made when there is none of that name.
 // [cli.checkConformance] has found that it can be.
-func (r conformanceRun) testEmbedded(ctx context.Context) (err error) {
-	p, _, err := r.c.provider()
-	if err != nil {
-		return err
-	}
-	up, err := p.Find(ctx, r.asked.name)
+func (r conformanceRun) testNamed(ctx context.Context) (err error) {
+	up, err := r.c.find(ctx, r.asked.name)
 	if errors.Is(err, cluster.ErrNotFound) {
+		p, _, unfit := r.c.maker(ctx, r.asked.on)
+		if unfit != nil {
+			return unfit
+		}
 		if up, err = r.makeCluster(ctx, p); err == nil && !r.asked.keep {
 			// Also when ctx has ended: what was made is removed.
 			defer func() { err = errors.Join(err, p.Remove(context.WithoutCancel(ctx), r.asked.name)) }()
@@ -77,11 +76,11 @@ func (r conformanceRun) testEmbedded(ctx context.Context) (err error) {
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		return fmt.Errorf("write the kubeconfig: %w", err)
 	}
-	return r.test(ctx, file, embedded.Name)
+	return r.test(ctx, file, up.Info().Provider)
 }
 
 // makeCluster makes a cluster that holds the tests' images.
-func (r conformanceRun) makeCluster(ctx context.Context, p *embedded.Provider) (cluster.Cluster, error) {
+func (r conformanceRun) makeCluster(ctx context.Context, p cluster.Provider) (cluster.Cluster, error) {
 	images, err := conformance.Images(ctx, r.builder, r.programs, r.tree)
 	if err != nil {
 		return nil, noGo(err)

@@ -25,7 +25,7 @@ host that withholds the capability CAP_SYS_RESOURCE it gets a runtime that leave
 out: otherwise no privileged container, and so no node, would start.
 
 Try it:
-  sudo squall docker && squall run pod-kill --on kind
+  sudo squall docker && squall build node-image
 `
 
 func (c *cli) docker() *cobra.Command {
@@ -69,9 +69,6 @@ func (c *cli) startEngine(cmd *cobra.Command, s engine.Starter) error {
 }
 
 func (c *cli) stopEngine(cmd *cobra.Command, s engine.Starter) error {
-	if err := needRoot(); err != nil {
-		return err
-	}
 	stopped, err := s.Stop(cmd.Context())
 	if err != nil {
 		return unfit(err)

@@ -10,7 +10,7 @@ import (
 	"syscall"
 
 	"squall/cluster/embedded"
-	"squall/cluster/kind/engine"
+	"squall/cluster/kind"
 	"squall/workloads/image/gobuild"
 
 	"github.com/spf13/cobra"
@@ -27,7 +27,8 @@ Flags:
 What can be found out only by trying is tried in a process with namespaces of its
 own, which leaves nothing; the kernel may load a module for it. As root it tells most.
 
-Exit code 0 when embedded clusters can be made here and now, by this user; 3 when not.
+Exit code 0 when clusters can be made here and now, by this user: embedded ones or those
+by kind; 3 when neither.
 
 Try it:
   sudo squall doctor
@@ -48,18 +49,19 @@ func (c *cli) doctor() *cobra.Command {
 
 // diagnosis is all that doctor finds.
 type diagnosis struct {
-	Needs      []embedded.Fact   `json:"needs"`     // without one of these no cluster can be
+	Needs      []embedded.Fact   `json:"needs"`     // without one of these no embedded cluster can be
+	Kind       []embedded.Fact   `json:"kind"`      // without one of these no cluster by kind can be
 	Abilities  []embedded.Fact   `json:"abilities"` // what some of Squall needs
 	Building   []embedded.Fact   `json:"building"`  // what compiling components needs
-	Kind       []engine.Fact     `json:"kind"`      // what kind clusters need
-	Ready      bool              `json:"ready"`
+	Makes      []string          `json:"makes"`     // the providers whose clusters can be made
+	Ready      bool              `json:"ready"`     // there is one
 	Cache      string            `json:"cache"`
 	Components map[string]string `json:"components"`
 }
 
 // diagnose looks at the host.
 func diagnose(ctx context.Context, cache string) diagnosis {
-	d := diagnosis{Cache: cache, Needs: embedded.Facts(cache), Components: map[string]string{}}
+	d := diagnosis{Cache: cache, Needs: embedded.Facts(cache), Kind: kindFacts(ctx), Makes: []string{}, Components: map[string]string{}}
 	for _, f := range embedded.Probe(ctx) {
 		if f.For == "" {
 			d.Needs = append(d.Needs, f)
@@ -69,16 +71,31 @@ func diagnose(ctx context.Context, cache string) diagnosis {
 	}
 	d.Abilities = append(embedded.Abilities(ctx), d.Abilities...)
 	d.Building = buildingFacts(ctx, cache)
-	d.Kind = engine.Facts(ctx)
-	d.Ready = ready(d.Needs, d.Building)
+	for _, p := range d.needs() {
+		if ready(p.facts, d.Building) {
+			d.Makes = append(d.Makes, p.name)
+		}
+	}
+	d.Ready = len(d.Makes) > 0
 	listComponents(func(name, version string) { d.Components[name] = version })
 	return d
+}
+
+// needed is what a provider's clusters need.
+type needed struct {
+	name  string
+	facts []embedded.Fact
+}
+
+// needs are what each provider needs.
+func (d diagnosis) needs() []needed {
+	return []needed{{embedded.Name, d.Needs}, {kind.Name, d.Kind}}
 }
 
 // ready tells whether a cluster can be made: it needs all of the first, and
 // components, which are there or can be compiled.
 func ready(needs, building []embedded.Fact) bool {
-	lacks := func(f embedded.Fact) bool { return !f.OK }
+	lacks := func(f embedded.Fact) bool { return !f.OK && f.For == "" }
 	has := func(f embedded.Fact) bool { return f.OK }
 	return !slices.ContainsFunc(needs, lacks) && slices.ContainsFunc(building, has)
 }
@@ -118,27 +135,40 @@ func (c *cli) examine(ctx context.Context, asJSON bool) error {
 
 // explain writes a diagnosis for people.
 func (c *cli) explain(d diagnosis) {
-	lacking := c.listFacts("embedded clusters need:", d.Needs)
+	c.listFacts("embedded clusters need:", d.Needs)
 	fmt.Fprintf(c.stdout, "\nthe Debian packages they need:\n  %s\n\n", embedded.PackagesLine())
+	c.listFacts("kind clusters need:", d.Kind)
+	fmt.Fprintln(c.stdout)
 	c.listFacts("what else this host can do:", d.Abilities)
 	fmt.Fprintln(c.stdout)
-	c.listKind(d.Kind)
 	c.listFacts("components, or what builds them, which is needed once:", d.Building)
 	fmt.Fprintf(c.stdout, "\ncache:\n  %s: %s\n\ncomponents:\n", d.Cache, gigabytes(folderSize(d.Cache)))
 	listComponents(func(name, version string) { fmt.Fprintf(c.stdout, "  %s %s\n", name, version) })
-	if lacking > 0 {
-		fmt.Fprintf(c.stdout, "\n%d missing: no embedded cluster can be made\n", lacking)
-		return
+	fmt.Fprintln(c.stdout)
+	for _, p := range d.needs() {
+		fmt.Fprintln(c.stdout, p.conclude(slices.Contains(d.Makes, p.name)))
 	}
-	if !d.Ready {
-		fmt.Fprintln(c.stdout, "\nneither compiled components nor Go to compile them: no embedded cluster can be made")
-		return
-	}
-	fmt.Fprintln(c.stdout, "\nall is here: embedded clusters can be made")
 }
 
-// listFacts writes facts under a title and counts those that are not so.
-func (c *cli) listFacts(title string, facts []embedded.Fact) (lacking int) {
+// conclude says in a line whether a provider's clusters can be made.
+func (p needed) conclude(can bool) string {
+	missing := 0
+	for _, f := range p.facts {
+		if !f.OK && f.For == "" {
+			missing++
+		}
+	}
+	switch {
+	case can:
+		return fmt.Sprintf("all is here: %s clusters can be made", p.name)
+	case missing == 0:
+		return fmt.Sprintf("neither compiled components nor Go to compile them: no %s cluster can be made", p.name)
+	}
+	return fmt.Sprintf("%d missing: no %s cluster can be made", missing, p.name)
+}
+
+// listFacts writes facts under a title.
+func (c *cli) listFacts(title string, facts []embedded.Fact) {
 	fmt.Fprintln(c.stdout, title)
 	for _, f := range facts {
 		mark, way := "✗", "\n      → "+f.Way
@@ -151,12 +181,8 @@ func (c *cli) listFacts(title string, facts []embedded.Fact) (lacking int) {
 		if f.For != "" {
 			f.What += " – " + f.For
 		}
-		if !f.OK {
-			lacking++
-		}
 		fmt.Fprintf(c.stdout, "  %s %s%s\n", mark, f.What, way)
 	}
-	return lacking
 }
 
 // folderSize is how many bytes the files in a folder take, each counted once
@@ -187,14 +213,3 @@ func folderSize(folder string) float64 {
 }
 
 func gigabytes(bytes float64) string { return fmt.Sprintf("%.1f GB", bytes/1e9) }
-
-// listKind writes what kind clusters need. They can be made where an engine
-// answers, whatever embedded clusters lack.
-func (c *cli) listKind(found []engine.Fact) {
-	facts := make([]embedded.Fact, len(found))
-	for i, f := range found {
-		facts[i] = embedded.Fact{What: f.What, OK: f.OK, Way: f.Way}
-	}
-	c.listFacts("kind clusters need (--on kind):", facts)
-	fmt.Fprintln(c.stdout)
-}

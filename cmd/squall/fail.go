@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"squall/scenarios"
@@ -33,6 +34,30 @@ func misuse(err error, hints ...string) error {
 // unfit is for a host that cannot do what is asked.
 func unfit(err error, hints ...string) error {
 	return &failure{code: exitInconclusive, err: err, hints: hints}
+}
+
+// hintsOf are the ways out that errors know.
+func hintsOf(errs []error) []string {
+	var hints []string
+	for _, err := range errs {
+		var known *failure
+		if errors.As(err, &known) {
+			hints = append(hints, known.hints...)
+		}
+	}
+	return hints
+}
+
+// hinted adds ways out to a failure.
+func hinted(err error, hints ...string) error {
+	var known *failure
+	if !errors.As(err, &known) {
+		return err
+	}
+	if err == error(known) {
+		err = known.err
+	}
+	return &failure{code: known.code, err: err, hints: append(slices.Clone(known.hints), hints...)}
 }
 
 // outcome ends a verb that has said all it has to say: an exit code and no

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const kubectlHelp = `Run the kubectl that was built for clusters, against one of them. Needs root.
+const kubectlHelp = `Run the kubectl that was built for clusters, against one of them. Needs root for embedded ones.
 
 Usage:
   squall kubectl NAME -- ARGUMENTS...

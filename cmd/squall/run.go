@@ -13,8 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const runHelp = `Run scenarios and their twins, each on a cluster of its own, and judge them. Needs root,
-or with --on kind a Docker engine.
+const runHelp = `Run scenarios and their twins, each on a cluster of its own, and judge them.
 
 Usage:
   squall run [SCENARIO|FILE...] [FLAGS]
@@ -35,9 +34,9 @@ Flags:
   --on-inconclusive WHAT  what a run that proves nothing comes to, instead of exit
                           code 3: fail counts it as 1, ignore as 0, retry:N tries
                           up to N times more, N from 1 to 10
-  --on PROVIDER           what makes the clusters: embedded (namespaces; Linux and
-                          root), kind (Docker containers), or auto, the default,
-                          which is embedded where it can be, else kind
+  --on WHAT               what makes the clusters: embedded, which needs Linux and root;
+                          kind, which needs Docker; or auto, the default: embedded as
+                          root on Linux, else kind
   --keep                  leave each cluster up, for a look at it; implies --no-twins
   --debug-no-inject       do everything but inject the faults; never a pass
 

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"squall/cluster/embedded"
 )
 
 // checkOutputs finds out before anything starts whether records and reports can
@@ -13,21 +15,21 @@ import (
 func (r running) checkOutputs() error {
 	var errs []error
 	if r.runs != "" {
-		errs = append(errs, asOutput("--runs", r.runs, folderTakesFiles(r.runs)))
+		errs = append(errs, r.asOutput("--runs", r.runs, folderTakesFiles(r.runs)))
 	}
 	if r.json != "" {
-		errs = append(errs, asOutput("--json", r.json, fileIsWritable(r.json)))
+		errs = append(errs, r.asOutput("--json", r.json, fileIsWritable(r.json)))
 	}
 	if r.junit != "" {
-		errs = append(errs, asOutput("--junit", r.junit, fileIsWritable(r.junit)))
+		errs = append(errs, r.asOutput("--junit", r.junit, fileIsWritable(r.junit)))
 	}
 	return errors.Join(errs...)
 }
 
-// asOutput says which flag err is about. Anyone but root is refused anyway, and
-// what they may not write root may.
-func asOutput(flag, path string, err error) error {
-	if err == nil || errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+// asOutput says which flag err is about. Where clusters need root anyone else is
+// refused anyway, and what they may not write root may.
+func (r running) asOutput(flag, path string, err error) error {
+	if err == nil || errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 && chosen(r.on) == embedded.Name {
 		return nil
 	}
 	return fmt.Errorf("%s %s cannot be written: %w", flag, path, err)

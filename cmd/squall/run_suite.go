@@ -39,7 +39,7 @@ func (r running) check() error {
 
 // suiteOptions are the options of every suite of this command.
 func (c *cli) suiteOptions(ctx context.Context, r running) (suite.Options, error) {
-	provider, cache, err := c.providerOn(ctx, r.on)
+	maker, cache, err := c.maker(ctx, r.on)
 	if err != nil {
 		return suite.Options{}, err
 	}
@@ -51,7 +51,7 @@ func (c *cli) suiteOptions(ctx context.Context, r running) (suite.Options, error
 	return suite.Options{
 		Options: run.Options{
 			Seed: r.seed, Version: squallVersion(), Runs: r.runs,
-			Provider: provider, ProviderName: chosen(r.on), Images: images,
+			Provider: maker, ProviderName: maker.name, Images: images,
 			Traffic:  []string{self, trafficVerb},
 			NoInject: r.noInject, Keep: r.keep,
 		},

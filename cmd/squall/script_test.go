@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"squall/cluster/embedded"
+	"squall/cluster/kind"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -17,6 +18,9 @@ import (
 // as a part of a cluster.
 func TestMain(m *testing.M) {
 	if code, handled := embedded.Main(os.Args); handled {
+		os.Exit(code)
+	}
+	if code, handled := kind.Main(os.Args); handled {
 		os.Exit(code)
 	}
 	testscript.Main(m, map[string]func(){"squall": main})
