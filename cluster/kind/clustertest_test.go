@@ -18,6 +18,7 @@ import (
 // The flags choose among the checks of the suite, as those of the embedded
 // provider's do.
 var (
+	suiteAll  = flag.Bool("suite", false, "run the suite; \"make kind-suite\" does")
 	suiteOnly = flag.String("clustertest.only", "", "run only the checks whose names this regular expression fits")
 	suiteLong = flag.Bool("clustertest.long", false, "run also the checks that are usually left out")
 )
@@ -41,6 +42,9 @@ func cannotHere(ctx context.Context) map[string]string {
 
 // TestSuite runs what every provider must pass.
 func TestSuite(t *testing.T) {
+	if !*suiteAll {
+		t.Skip("a quarter of an hour: make kind-suite")
+	}
 	cache := cacheDir()
 	tree, err := components.Builder{Dir: filepath.Join(cache, "components")}.Build(t.Context())
 	require.NoError(t, err)

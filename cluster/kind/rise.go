@@ -105,7 +105,6 @@ func (h *handle) waitAPI(ctx context.Context) error {
 	// answers.
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
-	last := errors.New("nothing was tried")
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.state.Info.Server+"/readyz", nil)
 		if err != nil {
@@ -119,10 +118,9 @@ func (h *handle) waitAPI(ctx context.Context) error {
 			}
 			err = errors.New(answer.Status)
 		}
-		last = err
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the API server: %w; last: %w", context.Cause(ctx), last)
+			return fmt.Errorf("waiting for the API server: %w; last: %w", context.Cause(ctx), err)
 		case <-time.After(50 * time.Millisecond): // it announces nothing before it listens
 		}
 	}

@@ -71,6 +71,7 @@ Clusters:
 This host:
   doctor      say what this host has and lacks
   build       compile the programs that clusters are made of, ahead of time
+  docker      make sure that a Docker engine answers, for kind clusters
   clean       remove what killed runs left, and the cache if asked
   version     print versions
   completion  print a completion script for a shell

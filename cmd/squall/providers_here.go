@@ -40,7 +40,10 @@ func kindSource(cache string) source {
 			_, err := engine.Look(ctx)
 			return lookKind(err)
 		},
-		facts:  kindFacts,
+		facts: func(ctx context.Context) []embedded.Fact {
+			found, err := engine.Look(ctx)
+			return judgeEngine(found, err)
+		},
 		forget: forgetNodeImages,
 	}
 }
@@ -73,14 +76,20 @@ func forgetNodeImages(ctx context.Context, dry bool) ([]string, error) {
 	return found, nil
 }
 
-// kindFacts are what clusters by kind need.
+// kindFacts are what clusters by kind need, for doctor: all that can be said of the
+// engine. Some of it is a guess where the engine is another machine's, so that
+// [judgeEngine] alone refuses clusters.
 func kindFacts(ctx context.Context) []embedded.Fact {
-	found, err := engine.Look(ctx)
-	return judgeEngine(found, err)
+	var facts []embedded.Fact
+	for _, f := range engine.Facts(ctx) {
+		facts = append(facts, embedded.Fact{What: f.What, OK: f.OK, Way: f.Way})
+	}
+	return facts
 }
 
-// judgeEngine are facts from what looking for Docker came to. They build on each
-// other: after one that is not so nothing is known of the rest.
+// judgeEngine are facts from what looking for Docker came to: what no cluster can be
+// without. They build on each other: after one that is not so nothing is known of
+// the rest.
 func judgeEngine(found engine.Engine, err error) []embedded.Fact {
 	missing := 1 // that it answers, unless the error says otherwise
 	switch {

@@ -36,8 +36,9 @@ func TestWithoutRoot(t *testing.T) {
 	}{
 		"run": {[]string{"run", "pod-kill", "--runs", filepath.Join(os.TempDir(), "squall-no-runs")}, exitInconclusive, []string{
 			"squall: error: kind clusters need what is not here: ", "squall: hint: or make embedded clusters, which need root and no Docker: run the same command with sudo"}},
-		"run on embedded": {[]string{"run", "pod-kill", "--on", "embedded"}, exitInconclusive, []string{"squall: error: embedded clusters need what is not here: root", "squall: hint: root: run the same command with sudo"}},
-		"cluster up":      {[]string{"cluster", "up", "demo"}, exitInconclusive, []string{"which need root and no Docker: run the same command with sudo"}},
+		"run, nowhere to write": {[]string{"run", "pod-kill"}, exitMisuse, []string{"--runs runs cannot be written"}},
+		"run on embedded":       {[]string{"run", "pod-kill", "--on", "embedded"}, exitInconclusive, []string{"squall: error: embedded clusters need what is not here: root", "squall: hint: root: run the same command with sudo"}},
+		"cluster up":            {[]string{"cluster", "up", "demo"}, exitInconclusive, []string{"which need root and no Docker: run the same command with sudo"}},
 		"cluster list": {[]string{"cluster", "list"}, exitInconclusive, []string{
 			"squall: error: only root may see and touch embedded clusters", "squall: hint: run the same command with sudo"}},
 		"cluster down": {[]string{"cluster", "down", "demo"}, exitInconclusive, []string{"only root"}},
