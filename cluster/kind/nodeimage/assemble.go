@@ -2,6 +2,7 @@ package nodeimage
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,17 +27,20 @@ func (b Builder) assemble(ctx context.Context, base image.Image, images []image.
 	if _, err := docker(ctx, nil, "load", "--quiet", "--input", base.Archive); err != nil {
 		return err
 	}
-	id, err := docker(ctx, nil, "run", "--detach", "--privileged", "--label", labelBuild+"="+key, "--network", "none",
-		"--tmpfs", "/run", "--tmpfs", "/tmp", "--volume", "/var/lib/containerd", "--entrypoint", "/usr/local/bin/containerd", baseRef)
-	if err != nil {
-		return err
-	}
+	// It has a name before it is made, so that it is removed also when making or
+	// starting it fails halfway.
+	id := "squall-node-image-" + key + "-" + strings.ToLower(rand.Text()[:8])
 	defer func() {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), unpackDeadline)
 		defer cancel()
 		_, late := docker(undo, nil, "rm", "--force", "--volumes", id)
 		err = errors.Join(err, late)
 	}()
+	_, err = docker(ctx, nil, "run", "--detach", "--name", id, "--privileged", "--label", labelBuild+"="+key, "--network", "none",
+		"--tmpfs", "/run", "--tmpfs", "/tmp", "--volume", "/var/lib/containerd", "--entrypoint", "/usr/local/bin/containerd", baseRef)
+	if err != nil {
+		return err
+	}
 	spec, err := b.containerSpec(ctx, id)
 	if err != nil {
 		return err
@@ -77,13 +81,7 @@ func (b Builder) unpack(ctx context.Context, id string, images []image.Image) er
 	}
 	for _, img := range images {
 		b.say("unpacking %s", img.Ref)
-		f, err := os.Open(img.Archive)
-		if err != nil {
-			return err
-		}
-		_, err = docker(ctx, f, ctr("images", "import", "--local", "--discard-unpacked-layers", "-")...)
-		f.Close()
-		if err != nil {
+		if err := load(ctx, img, ctr("images", "import", "--local")); err != nil {
 			return fmt.Errorf("unpacking %s: %w", img.Ref, err)
 		}
 	}
@@ -97,6 +95,25 @@ func (b Builder) unpack(ctx context.Context, id string, images []image.Image) er
 		}
 	}
 	return nil
+}
+
+// load imports an image, unpacked when that can be.
+func load(ctx context.Context, img image.Image, command []string) error {
+	packed, err := staysPacked(img.Archive)
+	if err != nil {
+		return err
+	}
+	how := "--discard-unpacked-layers"
+	if packed {
+		how = "--no-unpack"
+	}
+	f, err := os.Open(img.Archive)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = docker(ctx, f, append(command, how, "-")...)
+	return err
 }
 
 // sandboxRef is the image of pods' sandboxes in kind's configuration of

@@ -9,6 +9,7 @@ import (
 
 	"squall/cluster/components"
 	"squall/workloads/image"
+	"squall/workloads/image/cache"
 )
 
 const baseRef = "squall.local/node-base:v1"
@@ -26,7 +27,7 @@ func basePackages() []string {
 
 // base makes the image that a node is before its own images are in it.
 func (b Builder) base(ctx context.Context, parts image.Builder, tree components.Tree) (image.Image, error) {
-	files, err := kindFiles(ctx)
+	files, err := kindFiles(ctx, cache.Store{Dir: parts.Dir})
 	if err != nil {
 		return image.Image{}, err
 	}

@@ -52,22 +52,31 @@ func has(ctx context.Context, ref string) (bool, error) {
 
 // List names the node images in the engine, and what they were made from.
 func List(ctx context.Context) ([]string, error) {
-	out, err := docker(ctx, nil, "image", "ls", "--filter", "label="+labelImage, "--format", "{{.Repository}}:{{.Tag}}")
+	out, err := docker(ctx, nil, "image", "ls", "--filter", "label="+labelImage, "--filter", "dangling=false", "--format", "{{.Repository}}:{{.Tag}}")
 	return strings.Fields(out), err
 }
 
-// Remove removes the node images from the engine.
+// Remove removes the node images, and what they stand on, from the engine.
 func Remove(ctx context.Context) error {
 	refs, err := List(ctx)
-	if err != nil || len(refs) == 0 {
+	if err != nil {
 		return err
+	}
+	if there, err := has(ctx, baseRef); err != nil {
+		return err
+	} else if there {
+		refs = append(refs, baseRef)
+	}
+	if len(refs) == 0 {
+		return nil
 	}
 	_, err = docker(ctx, nil, append([]string{"image", "rm", "--force"}, refs...)...)
 	return err
 }
 
-// Sweep removes the containers that killed builders left.
-func Sweep(ctx context.Context) error {
+// sweep removes the containers that killed builders left. Who calls it holds the
+// lock: there is no living one.
+func sweep(ctx context.Context) error {
 	ids, err := docker(ctx, nil, "ps", "--all", "--quiet", "--filter", "label="+labelBuild)
 	if err != nil || ids == "" {
 		return err

@@ -87,6 +87,9 @@ func (b Builder) Build(ctx context.Context, images []image.Image) (Image, error)
 	if there, err := has(ctx, made.Ref); err != nil || there {
 		return made, err // another squall made it while we waited
 	}
+	if err := sweep(ctx); err != nil {
+		return Image{}, fmt.Errorf("removing what a killed builder left: %w", err)
+	}
 	b.say("making the node image %s", made.Ref)
 	if err := b.assemble(ctx, base, append(system, images...), key, made.Ref); err != nil {
 		return Image{}, fmt.Errorf("making the node image: %w", err)
