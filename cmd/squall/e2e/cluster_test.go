@@ -45,5 +45,5 @@ func TestClusterOutlivesTheCommandUntilItIsRemoved(t *testing.T) {
 	squall(t, 0, "cluster", "down", name)
 	nothingLeft(t, name)
 	_, stderr = squall(t, 2, "cluster", "kubeconfig", name)
-	assert.Contains(t, stderr, fmt.Sprintf("no embedded cluster named %q is up", name))
+	assert.Contains(t, stderr, fmt.Sprintf("no cluster named %q is up", name))
 }
