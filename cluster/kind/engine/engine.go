@@ -99,7 +99,7 @@ func explain(failed error, said string) error {
 	switch {
 	case strings.Contains(low, "permission denied"):
 		return fmt.Errorf("%w: run the same command with sudo, or have your user added to the group docker: %s", ErrForbidden, said)
-	case strings.Contains(low, "cannot connect") || strings.Contains(low, "is the docker daemon running") || strings.Contains(low, "no such host") ||
+	case strings.Contains(low, "cannot connect") || strings.Contains(low, "failed to connect to the docker api") || strings.Contains(low, "is the docker daemon running") || strings.Contains(low, "no such host") ||
 		strings.Contains(low, "connection refused") || errors.Is(failed, context.DeadlineExceeded) || failed != nil && said == "":
 		return fmt.Errorf("%w: start it, or let \"squall docker\" do so: %s", ErrStopped, orError(said, failed))
 	}

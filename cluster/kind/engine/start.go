@@ -206,7 +206,11 @@ func (s Starter) Stop(ctx context.Context) (stopped bool, err error) {
 	if s.host != "" {
 		c.Env = append(os.Environ(), "DOCKER_HOST="+s.host)
 	}
-	if out, err := c.Output(); err == nil && len(strings.TrimSpace(string(out))) > 0 {
+	out, err := c.Output()
+	if err != nil {
+		return false, fmt.Errorf("asking the Docker engine (process %d) what runs in it: %w; it stays as it is", pid, err)
+	}
+	if len(strings.TrimSpace(string(out))) > 0 {
 		return false, fmt.Errorf("containers run in the Docker engine: %s; end them first", strings.Join(strings.Fields(string(out)), ", "))
 	}
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
