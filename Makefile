@@ -51,6 +51,8 @@ lint:
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) vet -tags careless ./cluster/embedded
 	$(GO) run $(STATICCHECK) -tags careless ./cluster/embedded
+	$(GO) vet -tags suite ./cluster/kind
+	$(GO) run $(STATICCHECK) -tags suite ./cluster/kind
 
 # The seeds of the fuzz targets and the import rules are among these.
 unit:
@@ -68,7 +70,7 @@ cluster-tests: components
 
 # The suite for clusters, on kind. It takes a quarter of an hour on two cores.
 kind-suite: components docker
-	$(GO) test -count=1 -timeout 40m -run 'TestSuite$$' -v ./cluster/kind -suite
+	$(GO) test -count=1 -tags suite -timeout 40m -run 'TestSuite$$' -v ./cluster/kind
 
 # The suite for clusters sees providers and pods that do nothing of what is asked. It takes long and
 # changes only with the suite's checks, so that CI does not run it.

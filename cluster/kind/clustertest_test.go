@@ -1,3 +1,5 @@
+//go:build suite
+
 package kind
 
 import (
@@ -18,18 +20,9 @@ import (
 // The flags choose among the checks of the suite, as those of the embedded
 // provider's do.
 var (
-	suiteAll  = flag.Bool("suite", false, "run the suite; \"make kind-suite\" does")
 	suiteOnly = flag.String("clustertest.only", "", "run only the checks whose names this regular expression fits")
 	suiteLong = flag.Bool("clustertest.long", false, "run also the checks that are usually left out")
 )
-
-// cannot is what clusters of this provider cannot do everywhere, and why, by the
-// names of the suite's checks.
-func cannot() map[string]string {
-	return map[string]string{
-		"making/three control planes": "only where the image of kind's load balancer can be had",
-	}
-}
 
 // cannotHere is what they cannot do here.
 func cannotHere(ctx context.Context) map[string]string {
@@ -42,9 +35,6 @@ func cannotHere(ctx context.Context) map[string]string {
 
 // TestSuite runs what every provider must pass.
 func TestSuite(t *testing.T) {
-	if !*suiteAll {
-		t.Skip("a quarter of an hour: make kind-suite")
-	}
 	cache := cacheDir()
 	tree, err := components.Builder{Dir: filepath.Join(cache, "components")}.Build(t.Context())
 	require.NoError(t, err)

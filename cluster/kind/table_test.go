@@ -19,6 +19,14 @@ var update = flag.Bool("update", false, "write the generated table into docs/")
 // as impossible, which its own test of the suite shows.
 const tableFile = "../../docs/providers.md"
 
+// cannot is what clusters of this provider cannot do everywhere, and why, by the
+// names of the suite's checks.
+func cannot() map[string]string {
+	return map[string]string{
+		"making/three control planes": "only where the image of kind's load balancer can be had",
+	}
+}
+
 func table() string {
 	var b strings.Builder
 	b.WriteString("# What each provider is held to\n\n" +

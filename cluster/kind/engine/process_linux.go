@@ -29,6 +29,21 @@ func withheldIn(status string) bool {
 	return false
 }
 
+// identity is a process's id and when it started, in the kernel's ticks, which no
+// later process of that id shares (proc(5), field 22 of stat); empty for none.
+func identity(pid int) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	// The name, in parentheses, may hold anything; after it comes field 3.
+	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	if len(fields) < 20 {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", pid, fields[19])
+}
+
 // programOf is the name of the program that a process runs; empty for none and
 // for one that has ended and is not waited for yet.
 func programOf(pid int) string {

@@ -69,7 +69,7 @@ func (s Starter) Start(ctx context.Context) (started bool, err error) {
 // install installs Debian's packages where dockerd or the docker command is
 // missing.
 func (s Starter) install(ctx context.Context) error {
-	_, noEngine := exec.LookPath("dockerd")
+	_, noEngine := daemon()
 	_, noCommand := exec.LookPath("docker")
 	if noEngine == nil && noCommand == nil {
 		return nil
@@ -86,6 +86,16 @@ func (s Starter) install(ctx context.Context) error {
 		packages = append(packages, "docker-cli")
 	}
 	return s.apt(ctx, packages...)
+}
+
+// daemon is dockerd, which is a program of root's: the PATH of others may lack its
+// folder.
+func daemon() (string, error) {
+	path, err := exec.LookPath("dockerd")
+	if err == nil {
+		return path, nil
+	}
+	return exec.LookPath("/usr/sbin/dockerd")
 }
 
 func (s Starter) apt(ctx context.Context, args ...string) error {
@@ -107,9 +117,9 @@ func (s Starter) launch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	path, err := exec.LookPath("dockerd")
+	path, err := daemon()
 	if err != nil {
-		return fmt.Errorf("%w: the package docker.io gives no dockerd in PATH", ErrAbsent)
+		return fmt.Errorf("%w: the package docker.io gives no dockerd: %w", ErrAbsent, err)
 	}
 	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -118,11 +128,12 @@ func (s Starter) launch(ctx context.Context) error {
 	defer log.Close()
 	s.say("starting the Docker engine; its log is %s", log.Name())
 	c := &exec.Cmd{Path: path, Args: append(append([]string{"dockerd"}, flags...), s.flags...), Stdout: log, Stderr: log,
+		Env:         append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin"),
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
 	if err := c.Start(); err != nil {
 		return fmt.Errorf("starting the Docker engine: %w", err)
 	}
-	if err := os.WriteFile(s.pidFile(), []byte(strconv.Itoa(c.Process.Pid)), 0o600); err != nil {
+	if err := os.WriteFile(s.pidFile(), []byte(identity(c.Process.Pid)), 0o600); err != nil {
 		return errors.Join(err, c.Process.Kill(), c.Wait())
 	}
 	ended := make(chan error, 1)
@@ -198,8 +209,10 @@ func (s Starter) Stop(ctx context.Context) (stopped bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("finding the engine: %w", err)
 	}
-	pid, err := strconv.Atoi(string(b))
-	if err != nil || programOf(pid) != "dockerd" {
+	ours := string(b)
+	first, _, _ := strings.Cut(ours, " ")
+	pid, err := strconv.Atoi(first)
+	if err != nil || identity(pid) != ours {
 		return false, os.Remove(s.pidFile()) // it has ended, and its id may be another's
 	}
 	c := exec.CommandContext(ctx, "docker", "ps", "--format", "{{.Names}}")
@@ -218,7 +231,7 @@ func (s Starter) Stop(ctx context.Context) (stopped bool, err error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startDeadline, fmt.Errorf("it has not ended within %s", startDeadline))
 	defer cancel()
-	for programOf(pid) == "dockerd" {
+	for identity(pid) == ours && programOf(pid) != "" {
 		select {
 		case <-ctx.Done():
 			return false, fmt.Errorf("ending the Docker engine (process %d): %w", pid, context.Cause(ctx))

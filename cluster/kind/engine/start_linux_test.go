@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -48,12 +49,28 @@ func TestStart(t *testing.T) {
 	stopped, err := s.Stop(t.Context())
 	require.NoError(t, err)
 	assert.True(t, stopped)
-	id, err := strconv.Atoi(string(pid))
+	first, _, _ := strings.Cut(string(pid), " ")
+	id, err := strconv.Atoi(first)
 	require.NoError(t, err)
 	assert.NotEqual(t, "dockerd", programOf(id))
 	stopped, err = s.Stop(t.Context())
 	require.NoError(t, err)
 	assert.False(t, stopped)
+}
+
+// TestAnothersProcessIsNotEnded has a file that names a living process which
+// started at another time.
+func TestAnothersProcessIsNotEnded(t *testing.T) {
+	other := exec.Command("sleep", "60")
+	require.NoError(t, other.Start())
+	defer func() { _, _ = other.Process.Kill(), other.Wait() }()
+	s := Starter{Folder: t.TempDir()}
+	require.NoError(t, os.WriteFile(s.pidFile(), []byte(strconv.Itoa(other.Process.Pid)+" 1"), 0o600))
+	stopped, err := s.Stop(t.Context())
+	require.NoError(t, err)
+	assert.False(t, stopped)
+	assert.NotEmpty(t, identity(other.Process.Pid), "it was ended")
+	assert.Equal(t, "sleep", programOf(other.Process.Pid))
 }
 
 func TestAnEngineThatCannotStartSaysWhy(t *testing.T) {
@@ -67,4 +84,18 @@ func TestTheBoundingSetIsRead(t *testing.T) {
 	assert.True(t, withheldIn("Name:\tx\nCapBnd:\t000001fffeffffff\n"))
 	assert.False(t, withheldIn("CapBnd:\t000001ffffffffff\n"))
 	assert.False(t, withheldIn("nothing"))
+}
+
+// TestAnEngineThatDoesNotAnswerIsNotEnded has a file that names a living process,
+// and no engine to ask what runs in it.
+func TestAnEngineThatDoesNotAnswerIsNotEnded(t *testing.T) {
+	other := exec.Command("sleep", "60")
+	require.NoError(t, other.Start())
+	defer func() { _, _ = other.Process.Kill(), other.Wait() }()
+	dir := t.TempDir()
+	s := Starter{Folder: dir, host: "unix://" + dir + "/none.sock"}
+	require.NoError(t, os.WriteFile(s.pidFile(), []byte(identity(other.Process.Pid)), 0o600))
+	_, err := s.Stop(t.Context())
+	require.ErrorContains(t, err, "it stays as it is")
+	assert.Equal(t, "sleep", programOf(other.Process.Pid))
 }
