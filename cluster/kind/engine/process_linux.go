@@ -52,6 +52,9 @@ func programOf(pid int) string {
 		return ""
 	}
 	first, _, _ := strings.Cut(string(b), "\x00")
+	if first == "" {
+		return ""
+	}
 	return filepath.Base(first)
 }
 
