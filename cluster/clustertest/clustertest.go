@@ -41,7 +41,7 @@ type Options struct {
 	Only *regexp.Regexp
 	// Long runs also those checks that say why they are otherwise left out.
 	Long bool
-	// AtOnce is how many checks share the cluster at once; 0 stands for ten. A
+	// AtOnce is how many checks share the cluster at once; 0 stands for five. A
 	// provider whose nodes cost more needs fewer, for checks that have a deadline.
 	AtOnce int
 	// Log takes a line whenever something happens; nil drops it.

@@ -260,10 +260,11 @@ func (s *suite) smokeChecks() []Check {
 	return slices.DeleteFunc(Checks(), func(c Check) bool { return !c.Smoke || !s.canHave(c) })
 }
 
-// smoke runs the smoke checks on a cluster and looks for strangers in it.
+// smoke runs the smoke checks on a cluster, one after the other since those of
+// other clusters run beside them, and looks for strangers in it.
 func (l *lab) smoke(ctx context.Context) error {
 	var errs []error
-	for _, r := range l.parallel(l.smokeChecks(), atOnce/2, func(c Check) error { return l.run(ctx, c) }) {
+	for _, r := range l.parallel(l.smokeChecks(), 1, func(c Check) error { return l.run(ctx, c) }) {
 		if r.Err != nil {
 			errs = append(errs, fmt.Errorf("%s on %s: %w", r.Check.Name, l.spec.Name, r.Err))
 		}
