@@ -17,6 +17,7 @@ import (
 func nodeChecks() []Check {
 	return []Check{
 		{Name: "nodes/exec", Says: "programs run on the node that is named, with its files when asked, and end with their context", Smoke: true, on: execs},
+		{Name: "nodes/exec urgently", Says: "a program that keeps time comes before all else on the host", on: execsUrgently},
 		{Name: "nodes/logs", Says: "the log of each of a node's programs can be read", Smoke: true, on: logs},
 		{Name: "nodes/pod processes", Says: "a pod's processes are counted, and are gone with it", on: podProcesses},
 		{Name: "nodes/unknown", Says: "acting on a node that does not exist says so", on: unknownNode},
@@ -77,6 +78,22 @@ func execs(ctx context.Context, s *scope) error {
 		func() error { return same("a program that ran too long failed", endless != nil, true) },
 		func() error { return within("ending it", time.Since(began), 2*time.Second, 8*time.Second) },
 	)
+}
+
+// realTime is SCHED_RR (sched(7)).
+const realTime = "2"
+
+func execsUrgently(ctx context.Context, s *scope) error {
+	for urgent, wanted := range map[bool]string{false: "0", true: realTime} {
+		var out bytes.Buffer
+		if err := s.Exec(ctx, cluster.Exec{Argv: []string{s.probe.path, "policy"}, Urgent: urgent, Stdout: &out}); err != nil {
+			return err
+		}
+		if err := same(fmt.Sprintf("the scheduling policy of a program when urgent is %t", urgent), strings.TrimSpace(out.String()), wanted); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func logs(ctx context.Context, s *scope) error {

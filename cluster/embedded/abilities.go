@@ -13,7 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"squall/cluster"
 	"squall/cluster/capability"
+	"squall/cluster/hostroom"
 
 	"golang.org/x/sys/unix"
 )
@@ -96,22 +98,18 @@ func loopFact() Fact {
 	}
 }
 
-// What clusters take of limits that all of root's processes share. Counted on a
-// cluster that was up: kubelet, containerd and kube-proxy of a node hold 9
-// inotify instances, the control plane's programs 12 more. The other figures are
-// the kernel's own defaults, with which clusters were run.
+// What clusters take of limits that all of root's processes share: the kernel's
+// own defaults, with which clusters were run.
 const (
-	instancesPerNode    = 9
-	instancesPerCluster = 12
-	leastWatches        = 8192
-	leastPids           = 32768
-	leastFiles          = 4096
+	leastWatches = 8192
+	leastPids    = 32768
+	leastFiles   = 4096
 )
 
 // limitFacts say whether limits leave room for clusters side by side.
 func limitFacts() []Fact {
 	const workers, clusters = 3, 3
-	instances := int64(clusters * (instancesPerCluster + (workers+1)*instancesPerNode))
+	instances := int64(clusters * watchers().Of(cluster.Spec{Workers: workers}))
 	return []Fact{
 		kernelLimit("fs.inotify.max_user_instances", instances, 1024,
 			fmt.Sprintf("%d clusters of %d workers side by side; one takes %d", clusters, workers, instances/clusters)),
@@ -162,13 +160,13 @@ func sizeFacts() []Fact {
 		OK:   cores >= usualCores,
 		Way:  "cannot be fixed here: ask for smaller workers, spec.cluster.node.cpu in scenarios, --node-cpu 1 on the command line",
 	}}
-	m, err := readMemory()
+	m, err := hostroom.ReadMemory()
 	if err != nil {
 		return append(facts, Fact{What: "memory", Unknown: true, Way: err.Error()})
 	}
-	fit := min(m.fitting(usualMemory), MaxWorkers)
+	fit := m.Workers(usualMemory, MaxWorkers)
 	return append(facts, Fact{
-		What: fmt.Sprintf("memory for workers of %s (%s available: %d of at most %d workers)", gibibytes(usualMemory), gibibytes(m.Available), fit, MaxWorkers),
+		What: fmt.Sprintf("memory for workers of %s (%s available: %d of at most %d workers)", hostroom.Gibibytes(usualMemory), hostroom.Gibibytes(m.Available), fit, MaxWorkers),
 		For:  "clusters of workers of the usual size",
 		OK:   fit >= 2,
 		Way:  "end what uses memory, or ask for smaller workers: spec.cluster.node.memory in scenarios, --node-memory 1Gi on the command line",

@@ -217,16 +217,6 @@ func TestALockThatIsLookedAtIsFree(t *testing.T) {
 	f.Close()
 }
 
-func TestOneMoreWorkerMustFitIntoTheHost(t *testing.T) {
-	m := hostMemory{Total: 16 << 30, Available: 3 << 30}
-	assert.NoError(t, checkRoom(6, 2<<30, m))
-	err := checkRoom(7, 2<<30, m)
-	assert.ErrorIs(t, err, cluster.ErrHost, "the others have not used theirs yet")
-	assert.ErrorContains(t, err, "room for 7 such workers in all")
-	assert.ErrorIs(t, checkRoom(1, 4<<30, m), cluster.ErrHost, "not available now")
-	assert.NoError(t, checkRoom(15, 0, m), "not held to a size")
-}
-
 func TestAWorkerThatIsAddedHasANameAndKeysOfItsOwn(t *testing.T) {
 	keys, err := newPKI(time.Now())
 	require.NoError(t, err)

@@ -35,12 +35,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"squall/cluster"
 	"squall/cluster/capability"
 	"squall/cluster/components"
+	"squall/cluster/hostroom"
 	"squall/cluster/settings"
 	"squall/workloads/image"
 )
@@ -144,14 +144,8 @@ func (p *Provider) check(spec cluster.Spec) error {
 	if spec.NodeCPU.Sign() < 0 || spec.NodeMemory.Sign() < 0 {
 		errs = append(errs, errors.New("a node's size cannot be negative"))
 	}
-	var host []error
-	if cores := int64(runtime.NumCPU()); spec.NodeCPU.Value() > cores {
-		// A kubelet gives its pods' groups all of the node's processors by
-		// number, and the kernel refuses numbers that do not exist.
-		host = append(host, fmt.Errorf("nodes of %s processors asked for: this host has %d, and a node cannot have more", spec.NodeCPU.String(), cores))
-	}
-	memory, err := readMemory()
-	host = append(host, err, checkSize(spec, memory), checkWatchers(spec))
+	memory, err := hostroom.ReadMemory()
+	host := []error{hostroom.CheckProcessors(spec), err, memory.Check(spec), watchers().Check(spec)}
 	var refusals []error
 	if err := errors.Join(errs...); err != nil {
 		refusals = append(refusals, fmt.Errorf("%w:\n%w", cluster.ErrSpec, err))

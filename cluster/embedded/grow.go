@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"squall/cluster"
+	"squall/cluster/hostroom"
 )
 
 // maxNodes is the largest number of nodes that a cluster grows to. Addresses
@@ -48,7 +49,7 @@ func (h *host) room() (space int64, err error) {
 	if err := checkNode(nodeConfig{}); err != nil {
 		return 0, err
 	}
-	memory, err := readMemory()
+	memory, err := hostroom.ReadMemory()
 	if err != nil {
 		return 0, err
 	}
@@ -61,7 +62,7 @@ func (h *host) room() (space int64, err error) {
 	}
 	h.mu.Unlock()
 	if like := h.cfg.worker(); like != nil {
-		if err := checkRoom(workers, like.Memory, memory); err != nil {
+		if err := memory.CheckOneMore(workers, like.Memory); err != nil {
 			return 0, err
 		}
 	}

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"squall/cluster"
+	"squall/cluster/hostroom"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,7 +71,7 @@ func hostFacts(cache string) []Fact {
 // watchersFact says whether the smallest cluster has enough inotify instances.
 func watchersFact() Fact {
 	f := Fact{What: "inotify instances for a cluster of one worker", OK: true}
-	if err := checkWatchers(cluster.Spec{Workers: 1}); err != nil {
+	if err := watchers().Check(cluster.Spec{Workers: 1}); err != nil {
 		f.OK, f.Way = false, err.Error()
 	}
 	return f
@@ -127,8 +126,8 @@ func room(cache string) []Fact {
 			Way:  way,
 		})
 	}
-	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
-		add("memory", meminfo(b, "MemAvailable")/meminfo(b, "MemTotal"), "end what uses it")
+	if m, err := hostroom.ReadMemory(); err == nil {
+		add("memory", float64(m.Available)/float64(m.Total), "end what uses it")
 	}
 	var disk unix.Statfs_t
 	if err := unix.Statfs(existing(cache), &disk); err == nil {
@@ -184,22 +183,6 @@ func (p *Provider) checkHost() []error {
 func freeShare(fs unix.Statfs_t) float64 {
 	used := float64(fs.Blocks - fs.Bfree)
 	return float64(fs.Bavail) / (used + float64(fs.Bavail))
-}
-
-// meminfoLine is a line of /proc/meminfo.
-var meminfoLine = regexp.MustCompile(`(?m)^(\w+):\s+(\d+) kB$`)
-
-// meminfo returns a value of /proc/meminfo in kB.
-func meminfo(b []byte, name string) float64 {
-	for _, m := range meminfoLine.FindAllSubmatch(b, -1) {
-		if string(m[1]) == name {
-			kb, err := strconv.ParseFloat(string(m[2]), 64)
-			if err == nil {
-				return kb
-			}
-		}
-	}
-	return 0
 }
 
 // existing is the deepest folder of a path that exists.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"squall/cluster"
+	"squall/cluster/hostroom"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -102,29 +103,14 @@ func TestProgramsAreLookedForWhereNodesLook(t *testing.T) {
 }
 
 func TestWorkersMustFitIntoTheHost(t *testing.T) {
-	m := hostMemory{Total: 16 << 30, Available: 8 << 30}
-	spec := cluster.Spec{Workers: 3, NodeMemory: resource.MustParse("2Gi")}
-	assert.NoError(t, checkSize(spec, m))
-	spec.Workers = 4
-	err := checkSize(spec, m)
-	assert.ErrorContains(t, err, "4 workers of 2Gi of memory")
-	assert.ErrorContains(t, err, "8.0 GiB available")
-	assert.ErrorContains(t, err, "enough for 3 such workers")
-	spec.NodeMemory = resource.Quantity{}
-	assert.NoError(t, checkSize(spec, m), "not held to a size")
-	spec.Workers, spec.NodeMemory = 2, resource.MustParse("4Ei")
-	assert.ErrorContains(t, checkSize(spec, m), "enough for 0 such workers", "together more than a number holds")
-	assert.EqualValues(t, 3, m.fitting(2<<30))
-	assert.Zero(t, hostMemory{Available: 1 << 20}.fitting(2<<30))
-
-	_, err = New(t.TempDir()).Create(t.Context(), cluster.Spec{Name: "big", Workers: 3, NodeMemory: resource.MustParse("1Ti")}, nil)
+	_, err := New(t.TempDir()).Create(t.Context(), cluster.Spec{Name: "big", Workers: 3, NodeMemory: resource.MustParse("1Ti")}, nil)
 	assert.ErrorIs(t, err, cluster.ErrHost)
 	assert.ErrorContains(t, err, "enough for 0 such workers")
 }
 
 func TestTheDisksOfAClusterAreBounded(t *testing.T) {
-	assert.EqualValues(t, (10<<30-16<<30/5)/2, hostMemory{Total: 16 << 30, Available: 10 << 30}.diskSize())
-	assert.EqualValues(t, leastDisk, hostMemory{Total: 16 << 30, Available: 3 << 30}.diskSize(), "a cluster must come up")
+	assert.EqualValues(t, (10<<30-16<<30/5)/2, diskSize(hostroom.Memory{Total: 16 << 30, Available: 10 << 30}))
+	assert.EqualValues(t, leastDisk, diskSize(hostroom.Memory{Total: 16 << 30, Available: 3 << 30}), "a cluster must come up")
 }
 
 func TestProgramsOnMountsOfTheirOwn(t *testing.T) {
@@ -153,12 +139,4 @@ func TestWhatIsInTheWayOfControllers(t *testing.T) {
 	assert.True(t, g.fact().OK, "handed on already")
 	g.Controllers = []string{"memory", "pids"}
 	assert.Contains(t, g.fact().Way, "cpu, cpuset not there: in a systemd service")
-}
-
-func TestWatchersAreCountedBeforeAClusterTakesThem(t *testing.T) {
-	assert.NoError(t, checkWatchers(cluster.Spec{Workers: 1}))
-
-	err := checkWatchers(cluster.Spec{Workers: 1 << 20})
-	require.ErrorContains(t, err, "sysctl -w fs.inotify.max_user_instances=1024")
-	assert.NoError(t, checkWatchers(cluster.Spec{Workers: 1}), "what was taken to count is given back")
 }

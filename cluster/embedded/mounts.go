@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"squall/cluster/hostroom"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -51,12 +53,12 @@ func mountRoot(cfg config) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("leaving the host's mounts: %w", err)
 	}
-	memory, err := readMemory()
+	memory, err := hostroom.ReadMemory()
 	if err != nil {
 		return err
 	}
 	stage := filepath.Join(cfg.Folder, "stage")
-	if err := mount("squall", stage, "tmpfs", 0, fmt.Sprintf("mode=755,size=%d", memory.diskSize())); err != nil {
+	if err := mount("squall", stage, "tmpfs", 0, fmt.Sprintf("mode=755,size=%d", diskSize(memory))); err != nil {
 		return err
 	}
 	dir := func(name string) string { return filepath.Join(stage, name) }

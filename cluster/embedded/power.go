@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"squall/cluster"
+	"squall/cluster/hostroom"
 )
 
 // errOff says that something was asked of a node that is off.
@@ -160,11 +161,11 @@ func (h *host) start(ctx context.Context, s *slot) error {
 
 // checkNode refuses a node that would come up on this host and never be Ready.
 func checkNode(n nodeConfig) error {
-	need := instancesPerNode
+	need := watchers().Node
 	if n.ControlPlane {
-		need += instancesPerCluster
+		need += watchers().ControlPlane
 	}
-	if err := needWatchers("the node", need); err != nil {
+	if err := hostroom.CheckWatchers("the node", need); err != nil {
 		return fmt.Errorf("%w: %w", cluster.ErrHost, err)
 	}
 	return nil

@@ -3,7 +3,6 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -75,9 +74,6 @@ func (c *testCluster) testExecCancelled(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("it goes on")
 	}
-	var policy bytes.Buffer
-	require.NoError(t, c.Exec(t.Context(), cluster.Exec{Argv: []string{"/usr/bin/chrt", "-p", "0"}, Urgent: true, Stdout: &policy}))
-	assert.Contains(t, policy.String(), "SCHED_RR")
 	assert.ErrorContains(t, c.Exec(t.Context(), cluster.Exec{Argv: []string{"/no/such/program"}}), "/no/such/program")
 	assert.ErrorContains(t, c.Exec(t.Context(), cluster.Exec{Argv: []string{"/bin/false"}}), "exit status 1")
 }

@@ -39,6 +39,7 @@ func answer(args []string) error {
 		"cpu":       {0, processorTime},
 		"grows":     {0, tellGrowth},
 		"stop":      {0, stopAll},
+		"thaw":      {1, thawGroups},
 	}
 	if len(args) == 0 {
 		return errors.New("nothing was asked")

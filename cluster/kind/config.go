@@ -43,6 +43,7 @@ type making struct {
 	port                          int32  // of the API on the host's loopback
 	nodes                         []cluster.Node
 	settings                      settings.Settings
+	plain                         bool // see [NewPlain]
 }
 
 // config is what kind's library is told. Its own network plugin, which is an
@@ -110,6 +111,23 @@ func (m making) arguments(component string, base map[string]string) []argument {
 // patches change kubeadm's configuration. A list in a patch takes the place of
 // kind's own.
 func (m making) patches() ([]string, error) {
+	objects := m.tuned()
+	if m.plain {
+		objects = plainPatches()
+	}
+	var all []string
+	for _, o := range objects {
+		b, err := yaml.Marshal(o)
+		if err != nil {
+			return nil, fmt.Errorf("writing the cluster's configuration: %w", err)
+		}
+		all = append(all, string(b))
+	}
+	return all, nil
+}
+
+// tuned are the patches of a cluster that is up soon and follows its spec.
+func (m making) tuned() []map[string]any {
 	kubelet := map[string]any{
 		"kind": "KubeletConfiguration", "failCgroupV1": false, "serializeImagePulls": false,
 		"featureGates": gatesOf(m.settings.Gates["kubelet"]),
@@ -117,10 +135,9 @@ func (m making) patches() ([]string, error) {
 	if m.settings.Fast {
 		maps.Copy(kubelet, m.settings.Timers.Kubelet())
 	}
-	objects := []map[string]any{
+	return []map[string]any{
 		{
-			"kind": "ClusterConfiguration", "apiVersion": "kubeadm.k8s.io/v1beta4",
-			"dns": map[string]any{"disabled": true},
+			"kind": "ClusterConfiguration", "apiVersion": kubeadmVersion, "dns": noDNS(),
 			// A container that is killed loses nothing of what was written: the
 			// host has it.
 			"etcd": map[string]any{"local": map[string]any{"extraArgs": m.arguments("etcd",
@@ -136,20 +153,22 @@ func (m making) patches() ([]string, error) {
 		kubelet,
 		{
 			"kind": "KubeProxyConfiguration", "nftables": map[string]any{"minSyncPeriod": "10ms"},
-			// These are the host's and cannot be set from a container of less rights.
-			"conntrack":    map[string]any{"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s", "tcpBeLiberal": false},
+			"conntrack":    hostsConntrack(),
 			"featureGates": gatesOf(m.settings.Gates["kube-proxy"]),
 		},
 	}
-	var all []string
-	for _, o := range objects {
-		b, err := yaml.Marshal(o)
-		if err != nil {
-			return nil, fmt.Errorf("writing the cluster's configuration: %w", err)
-		}
-		all = append(all, string(b))
-	}
-	return all, nil
+}
+
+// kubeadmVersion is the version of kubeadm's configuration that kind writes.
+const kubeadmVersion = "kubeadm.k8s.io/v1beta4"
+
+// noDNS has kubeadm leave CoreDNS out, which is applied as on every cluster.
+func noDNS() map[string]any { return map[string]any{"disabled": true} }
+
+// hostsConntrack has kube-proxy leave alone what is the host's and cannot be set
+// from a container of less rights.
+func hostsConntrack() map[string]any {
+	return map[string]any{"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s", "tcpBeLiberal": false}
 }
 
 // gatesOf are feature gates as a configuration file has them.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"squall/cluster"
 	"squall/cluster/components"
@@ -58,10 +57,7 @@ func (p *Provider) check(ctx context.Context, spec cluster.Spec) error {
 	if spec.NodeCPU.Sign() < 0 || spec.NodeMemory.Sign() < 0 {
 		asked = append(asked, errors.New("a node's size cannot be negative"))
 	}
-	if cores := int64(runtime.NumCPU()); spec.NodeCPU.Value() > cores {
-		host = append(host, fmt.Errorf("nodes of %s processors asked for: this host has %d, and a node cannot have more", spec.NodeCPU.String(), cores))
-	}
-	host = append(host, checkMemory(spec))
+	host = append(host, checkRoom(spec)...)
 	_, err := engine.Look(ctx)
 	if host = append(host, err); err == nil {
 		host = append(host, checkBalancer(ctx, spec))
@@ -83,7 +79,7 @@ func (p *Provider) plan(ctx context.Context, spec cluster.Spec, progress func(st
 	if err != nil {
 		return making{}, err
 	}
-	m := making{name: spec.Name, folder: p.folder(spec.Name), nodes: layOut(spec)}
+	m := making{name: spec.Name, folder: p.folder(spec.Name), nodes: layOut(spec), plain: p.plain}
 	if m.settings, err = settings.Resolve(ctx, tree, spec, wiring); err != nil {
 		return making{}, fmt.Errorf("%w:\n%w", cluster.ErrSpec, err)
 	}
@@ -177,17 +173,17 @@ func (p *Provider) fill(ctx context.Context, m making, spec cluster.Spec, progre
 	if err := s.write(m.folder); err != nil {
 		return nil, err
 	}
-	config, err := m.config()
-	if err != nil {
-		return nil, err
-	}
 	progress(fmt.Sprintf("making %d containers of %s", len(m.nodes), m.image))
-	child, err := startMake(m.name, makeOrder{Config: config, Kubeconfig: filepath.Join(m.folder, kubeconfigFile)})
+	child, err := m.startKind()
 	if err != nil {
 		return nil, err
 	}
 	h := &handle{state: s, folder: m.folder}
-	if err := h.rise(ctx, child, spec, progress); err != nil {
+	rise := h.rise
+	if p.plain {
+		rise = h.risePlainly
+	}
+	if err := rise(ctx, child, spec, progress); err != nil {
 		child.kill()
 		return nil, err
 	}

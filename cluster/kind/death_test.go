@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,7 +21,11 @@ import (
 
 // keeperOf is the process that answers for a cluster of that name.
 func keeperOf(t *testing.T, name string) int {
-	folder := New(cacheDir()).folder(name)
+	return keeperIn(t, New(cacheDir()).folder(name))
+}
+
+// keeperIn is the process that answers for what is in a state folder.
+func keeperIn(t *testing.T, folder string) int {
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	require.NoError(t, err)
 	for _, file := range files {
@@ -31,7 +36,7 @@ func keeperOf(t *testing.T, name string) int {
 			return pid
 		}
 	}
-	t.Fatalf("no process answers for %s", name)
+	t.Fatalf("no process answers for %s", folder)
 	return 0
 }
 
@@ -132,6 +137,58 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// TestAKeeperLeavesALaterClusterAlone has the keeper of a cluster that was removed
+// see the end of its maker while another has its name.
+func TestAKeeperLeavesALaterClusterAlone(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "kd-again")
+	begin := func() *keep {
+		require.NoError(t, os.MkdirAll(folder, 0o700))
+		k, err := startKeeper(t.Context(), folder)
+		require.NoError(t, err)
+		return k
+	}
+	first := begin()
+	require.NoError(t, removeFolder(folder))
+	second := begin()
+	require.NoError(t, first.input.Close())
+	require.NoError(t, <-first.ended)
+	assert.DirExists(t, folder, "the first one's keeper removed the second")
+	require.NoError(t, second.input.Close())
+	require.NoError(t, <-second.ended)
+	assert.NoDirExists(t, folder)
+}
+
+// TestAKeeperStaysWhenTheHandleIsForgotten collects what nobody holds any more.
+func TestAKeeperStaysWhenTheHandleIsForgotten(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "kd-forgotten")
+	require.NoError(t, os.MkdirAll(folder, 0o700))
+	_, err := startKeeper(t.Context(), folder)
+	require.NoError(t, err)
+	for range 3 {
+		runtime.GC()
+	}
+	require.Never(t, func() bool { _, err := os.Stat(folder); return err != nil }, time.Second, 50*time.Millisecond)
+	require.NoError(t, syscall.Kill(keeperIn(t, folder), syscall.SIGTERM))
+	require.Eventually(t, func() bool { _, err := os.Stat(folder); return err != nil }, goneWithin, 50*time.Millisecond)
+}
+
+// freeze has a process in a group of a node's container that is frozen, as one of
+// a pod that is just starting is.
+func freeze(t *testing.T, container string) {
+	t.Helper()
+	const script = `if [ -d /sys/fs/cgroup/freezer ]; then
+	mkdir /sys/fs/cgroup/freezer/stuck
+	sleep 1000 & echo $! > /sys/fs/cgroup/freezer/stuck/cgroup.procs
+	echo FROZEN > /sys/fs/cgroup/freezer/stuck/freezer.state
+else
+	mkdir /sys/fs/cgroup/stuck
+	sleep 1000 & echo $! > /sys/fs/cgroup/stuck/cgroup.procs
+	echo 1 > /sys/fs/cgroup/stuck/cgroup.freeze
+fi`
+	_, err := docker(t.Context(), "exec", "--privileged", container, "bash", "-euc", script)
+	require.NoError(t, err)
+}
+
 // TestADetachedClusterOutlivesItsMaker makes one that nobody answers for any
 // more, finds it, restarts one of its nodes and removes it.
 func TestADetachedClusterOutlivesItsMaker(t *testing.T) {
@@ -156,6 +213,10 @@ func TestADetachedClusterOutlivesItsMaker(t *testing.T) {
 	for _, n := range c.Info().Nodes {
 		require.NoError(t, c.Nodes().Act(t.Context(), n.Name, cluster.Start))
 	}
+	worker := containerName(spec.Name, "worker-1")
+	freeze(t, worker)
+	require.NoError(t, c.Nodes().Act(t.Context(), "worker-1", cluster.PowerOff), "with a group that is frozen")
+	require.NoError(t, c.Nodes().Act(t.Context(), "worker-1", cluster.Start))
 	kubeconfig, err := c.Kubeconfig()
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -164,6 +225,7 @@ func TestADetachedClusterOutlivesItsMaker(t *testing.T) {
 
 	_, err = p.Create(t.Context(), spec, nil)
 	require.ErrorIs(t, err, cluster.ErrExists)
+	freeze(t, worker)
 	require.NoError(t, p.Remove(t.Context(), spec.Name))
 	assertNothingLeft(t, spec.Name)
 	select {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
@@ -40,6 +41,10 @@ func execInNode(args []string) error {
 	unlock := lockThread()
 	defer unlock()
 	if o.Urgent {
+		// Who asked may first have to let it; see letUrgent.
+		if _, err := io.ReadFull(os.Stdin, make([]byte, 1)); err != nil {
+			return errCut
+		}
 		beUrgent()
 	}
 	c := &exec.Cmd{Path: o.Program, Args: o.Argv, Stdout: os.Stdout, Stderr: os.Stderr, SysProcAttr: programAttributes()}

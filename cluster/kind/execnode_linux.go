@@ -12,10 +12,10 @@ func programAttributes() *syscall.SysProcAttr {
 }
 
 // beUrgent puts this thread, and so what it starts, before all ordinary
-// processes. Control groups of version 1 may refuse that to a container; niceness
-// then puts it before all else of the container, which is in one group. Where the
-// host refuses that, too, the program runs like any other, and its own send lag
-// tells.
+// processes. Control groups of version 1 may still refuse that, see [letUrgent];
+// niceness then puts it before all else of the container, which is in one group.
+// Where the host refuses that, too, the program runs like any other, and its own
+// send lag tells.
 func beUrgent() {
 	err := unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}, 0)
 	if err != nil {

@@ -3,44 +3,25 @@ package kind
 import (
 	"context"
 	"fmt"
-	"os"
-	"regexp"
-	"strconv"
 
 	"squall/cluster"
+	"squall/cluster/hostroom"
 	"squall/cluster/kind/engine"
 )
 
-// controlPlaneMemory is what the control plane takes beside the workers.
-const controlPlaneMemory = 1 << 30
+// watchers are the inotify instances that nodes take, counted on a cluster that
+// was up: systemd, containerd, kubelet, kube-proxy and Squall's own part of a node
+// hold 14, the control plane's programs and metrics-server 14 more.
+func watchers() hostroom.Watchers { return hostroom.Watchers{Node: 14, ControlPlane: 14} }
 
-// memoryAvailable is the line of /proc/meminfo that tells it.
-var memoryAvailable = regexp.MustCompile(`(?m)^MemAvailable:\s+(\d+) kB$`)
-
-// checkMemory refuses workers that together may take more memory than the host
-// has. A worker that says no size is not held to one, and not counted; where the
-// engine's machine is another, its memory is not known here.
-func checkMemory(spec cluster.Spec) error {
-	b, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return nil
+// checkRoom refuses what this host has no room for. Where the engine's machine is
+// another, what it has is not known here.
+func checkRoom(spec cluster.Spec) []error {
+	errs := []error{hostroom.CheckProcessors(spec), watchers().Check(spec)}
+	if m, err := hostroom.ReadMemory(); err == nil {
+		errs = append(errs, m.Check(spec))
 	}
-	m := memoryAvailable.FindSubmatch(b)
-	if m == nil {
-		return nil
-	}
-	kilobytes, err := strconv.ParseInt(string(m[1]), 10, 64)
-	if err != nil {
-		return nil
-	}
-	each, control := spec.NodeMemory.Value(), int64(max(spec.ControlPlanes, 1))*controlPlaneMemory
-	// Divided, not multiplied: workers of 4Ei together are more than a number holds.
-	room := kilobytes<<10 - control
-	if each <= 0 || each <= room/int64(max(spec.Workers, 1)) {
-		return nil
-	}
-	return fmt.Errorf("%d workers of %s of memory and %.1f GiB for the control plane asked for: this host has %.1f GiB available, which is enough for %d such workers; ask for fewer or smaller ones, or end what uses memory",
-		spec.Workers, spec.NodeMemory.String(), float64(control)/(1<<30), float64(kilobytes)/(1<<20), max(0, room)/each)
+	return errs
 }
 
 // leastFree is the share of the engine's disk that volumes leave free.

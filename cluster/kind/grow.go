@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"squall/cluster"
+	"squall/cluster/hostroom"
 
 	"sigs.k8s.io/yaml"
 )
@@ -37,6 +38,9 @@ func (n nodes) add(ctx context.Context) (cluster.Node, error) {
 	like := slices.IndexFunc(s.Info.Nodes, func(n cluster.Node) bool { return !n.ControlPlane })
 	if like < 0 {
 		return cluster.Node{}, errors.New("there is no worker left to make another like")
+	}
+	if err := hostroom.CheckWatchers("the node", watchers().Node); err != nil {
+		return cluster.Node{}, fmt.Errorf("%w: %w", cluster.ErrHost, err)
 	}
 	address, err := n.freeAddress(ctx, s)
 	if err != nil {

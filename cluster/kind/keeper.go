@@ -29,8 +29,8 @@ const keeperGrace = 10 * time.Second
 
 // keep is squall's end of a keeper.
 type keep struct {
-	command *exec.Cmd
-	input   io.WriteCloser
+	input io.WriteCloser
+	ended chan error // gets how it ended
 }
 
 // startKeeper starts the keeper of a state folder, which is there.
@@ -56,12 +56,15 @@ func startKeeper(ctx context.Context, folder string) (*keep, error) {
 	if err := c.Start(); err != nil {
 		return nil, fmt.Errorf("starting the cluster's keeper: %w", err)
 	}
-	k := &keep{command: c, input: input}
+	k := &keep{input: input, ended: make(chan error, 1)}
 	said := make(chan string, 1)
+	// While this waits, the input is in use and stays open: a keeper must not see
+	// its end when only the handle of the cluster is not needed any more.
 	go func() {
 		var word string
 		_, _ = fmt.Fscanln(output, &word)
 		said <- word
+		k.ended <- c.Wait()
 	}()
 	select {
 	case word := <-said:
@@ -76,14 +79,18 @@ func startKeeper(ctx context.Context, folder string) (*keep, error) {
 		err = fmt.Errorf("the cluster's keeper did not start within %s", keeperGrace)
 	}
 	_ = c.Process.Kill()
-	_ = c.Wait()
+	<-k.ended
 	return nil, err
 }
 
 // release ends the keeper and leaves the cluster as it is.
 func (k *keep) release() error {
 	_, err := fmt.Fprintln(k.input, wordRelease)
-	if err := errors.Join(err, k.input.Close(), k.command.Wait()); err != nil {
+	closed := k.input.Close()
+	if errors.Is(closed, os.ErrClosed) {
+		closed = nil // it has ended already
+	}
+	if err := errors.Join(err, closed, <-k.ended); err != nil {
 		return fmt.Errorf("ending the cluster's keeper: %w", err)
 	}
 	return nil
@@ -100,6 +107,10 @@ func keeper(args []string) error {
 		return err
 	}
 	defer lock.Close()
+	held, err := lock.Stat()
+	if err != nil {
+		return err
+	}
 	asked, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
@@ -116,6 +127,11 @@ func keeper(args []string) error {
 			return nil
 		}
 	case <-asked.Done():
+	}
+	// When the cluster was removed, another of the same name may have taken its
+	// folder, with a lock of its own.
+	if now, err := os.Stat(lock.Name()); err != nil || !os.SameFile(held, now) {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), removeDeadline)
 	defer cancel()

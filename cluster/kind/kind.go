@@ -34,6 +34,7 @@ const MaxWorkers = 5
 // see [New].
 type Provider struct {
 	cache string
+	plain bool // see [NewPlain]
 }
 
 var _ cluster.Provider = (*Provider)(nil)

@@ -13,6 +13,7 @@ import (
 func Main(args []string) (code int, handled bool) {
 	parts := map[string]func([]string) error{
 		makeName:    makeContainers,
+		commandName: kindCommand,
 		keeperName:  keeper,
 		prepareName: prepareNode,
 		nodeName:    runNode,

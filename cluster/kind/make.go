@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -112,7 +113,7 @@ func (c chatter) Infof(format string, args ...any) { c.Info(fmt.Sprintf(format, 
 // Enabled implements log.InfoLogger.
 func (c chatter) Enabled() bool { return c.on }
 
-// child is a running [makeContainers].
+// child is a running [makeContainers], or [kindCommand].
 type child struct {
 	command *exec.Cmd
 	said    *lastWords
@@ -120,19 +121,24 @@ type child struct {
 	err     error // set before ended is closed
 }
 
-// startMake starts the child. Its docker commands are in its process group and
-// end with it.
+// startMake starts the child.
 func startMake(cluster string, o makeOrder) (*child, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("finding this program: %w", err)
-	}
 	in, err := json.Marshal(o)
 	if err != nil {
 		return nil, err
 	}
+	return startChild(cluster, in, makeName)
+}
+
+// startChild starts a part of this program that makes a cluster. Its docker
+// commands are in its process group and end with it.
+func startChild(cluster string, in []byte, args ...string) (*child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program: %w", err)
+	}
 	c := &child{command: &exec.Cmd{
-		Path: self, Args: []string{makeName}, Stdin: strings.NewReader(string(in)),
+		Path: self, Args: args, Stdin: bytes.NewReader(in),
 		Env:         append(os.Environ(), networkVariable+"="+networkName(cluster)),
 		SysProcAttr: childAttributes(),
 		WaitDelay:   dockerGrace,

@@ -36,11 +36,13 @@ func (n nodes) powerOff(ctx context.Context, node string, c container) error {
 			return err
 		}
 	}
-	if _, err := docker(ctx, "kill", "--signal", "KILL", c.ID); err != nil && !strings.Contains(err.Error(), "is not running") {
+	return n.h.now().ending(ctx, []string{c.ID}, func() error {
+		if _, err := docker(ctx, "kill", "--signal", "KILL", c.ID); err != nil && !strings.Contains(err.Error(), "is not running") {
+			return err
+		}
+		_, err := docker(ctx, "wait", c.ID)
 		return err
-	}
-	_, err := docker(ctx, "wait", c.ID)
-	return err
+	})
 }
 
 // start switches a node on that is off, at the address that it had, and waits

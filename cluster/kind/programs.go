@@ -16,6 +16,7 @@ import (
 // on the host, and in nodes.
 const (
 	makeName    = "squall-kind-make"
+	commandName = "squall-kind-command"
 	keeperName  = "squall-kind-keeper"
 	prepareName = "squall-node-prepare"
 	nodeName    = "squall-node"

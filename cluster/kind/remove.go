@@ -18,15 +18,19 @@ const removeDeadline = 2 * time.Minute
 // removeAll removes all of a cluster that is ours: its containers with their
 // volumes, its network, its state folder. It succeeds when there is nothing.
 func removeAll(ctx context.Context, name, folder string) error {
-	if err := removeContainers(ctx, name); err != nil {
+	s, err := readState(folder)
+	if err != nil {
+		s = state{} // of a cluster that got nowhere, and has nothing to thaw
+	}
+	if err := s.removeContainers(ctx, name); err != nil {
 		return err
 	}
-	if err := removeNetwork(ctx, name); err != nil {
+	if err := s.removeNetwork(ctx, name); err != nil {
 		return err
 	}
 	// A docker command that was under way may have made one more, which cannot
 	// start any more without its network.
-	if err := removeContainers(ctx, name); err != nil {
+	if err := s.removeContainers(ctx, name); err != nil {
 		return err
 	}
 	return removeFolder(folder)
@@ -34,7 +38,7 @@ func removeAll(ctx context.Context, name, folder string) error {
 
 // removeContainers removes the containers of a cluster that hang on its own
 // network, and no others.
-func removeContainers(ctx context.Context, name string) error {
+func (s state) removeContainers(ctx context.Context, name string) error {
 	all, err := containersOf(ctx, name)
 	if err != nil {
 		return fmt.Errorf("looking for the containers of cluster %q: %w", name, err)
@@ -43,14 +47,18 @@ func removeContainers(ctx context.Context, name string) error {
 	if len(ours) == 0 {
 		return nil
 	}
-	if _, err := docker(ctx, append([]string{"rm", "--force", "--volumes"}, ids(ours)...)...); err != nil && !goneOrGoing(err) {
+	err = s.ending(ctx, ids(ours), func() error {
+		_, err := docker(ctx, append([]string{"rm", "--force", "--volumes"}, ids(ours)...)...)
+		return err
+	})
+	if err != nil && !goneOrGoing(err) {
 		return fmt.Errorf("removing the containers of cluster %q: %w", name, err)
 	}
 	return nil
 }
 
 // removeNetwork removes a cluster's network, if it is ours.
-func removeNetwork(ctx context.Context, name string) error {
+func (s state) removeNetwork(ctx context.Context, name string) error {
 	for {
 		n, err := inspectNetwork(ctx, networkName(name))
 		if errors.Is(err, cluster.ErrNotFound) || err == nil && !n.ours() {
@@ -70,7 +78,7 @@ func removeNetwork(ctx context.Context, name string) error {
 			return fmt.Errorf("removing the network of cluster %q: %w", name, errors.Join(context.Cause(ctx), err))
 		case <-time.After(100 * time.Millisecond): // the engine announces it, to who listens from before
 		}
-		if err := removeContainers(ctx, name); err != nil {
+		if err := s.removeContainers(ctx, name); err != nil {
 			return err
 		}
 	}

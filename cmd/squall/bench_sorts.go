@@ -11,6 +11,7 @@ import (
 
 	"squall/cluster"
 	"squall/cluster/embedded"
+	"squall/cluster/kind"
 	"squall/workloads/traffic"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -25,16 +26,22 @@ const (
 	sortOne      = "one"
 	sortThree    = "three"
 	sortBare     = "bare"
+	sortKind     = "kind"
+	sortCommand  = "kind-command"
 )
 
 func startSorts() []string {
-	return []string{sortPrepared, sortFirst, sortPlain, sortUnstored, sortOne, sortThree, sortBare}
+	return []string{sortPrepared, sortFirst, sortPlain, sortUnstored, sortOne, sortThree, sortBare, sortKind, sortCommand}
 }
+
+// onKind tells whether a sort's clusters are containers.
+func onKind(sort string) bool { return sort == sortKind || sort == sortCommand }
 
 // startResult is what one start showed, in seconds and MB; what a sort does not
 // have is zero.
 type startResult struct {
 	ready, serving, cpu, teardown, memory, nodes float64
+	shopReady                                    time.Duration
 	milestones                                   []embedded.Milestone
 }
 
@@ -46,11 +53,18 @@ func (r startResult) end() float64 {
 	return r.ready
 }
 
-// warm starts one cluster of each sort that is prepared, so that its prepared
-// state and its images are there.
+// warm starts one cluster of each sort that is prepared, and one of containers,
+// so that prepared states and images are there.
 func (b benchmark) warm(ctx context.Context, sorts []string) error {
-	for _, sort := range []string{sortPrepared, sortPlain} {
-		if !slices.Contains(sorts, sort) && sort != sortPrepared {
+	for _, sort := range []string{sortPrepared, sortPlain, sortKind} {
+		wanted := slices.Contains(sorts, sort)
+		switch sort {
+		case sortPrepared: // most others stand on it
+			wanted = slices.ContainsFunc(sorts, func(s string) bool { return !onKind(s) })
+		case sortKind:
+			wanted = slices.ContainsFunc(sorts, onKind)
+		}
+		if !wanted {
 			continue
 		}
 		if _, err := b.start(ctx, sort); err != nil {
@@ -77,6 +91,11 @@ func (b benchmark) start(ctx context.Context, sort string) (startResult, error) 
 		spec.Workers = 1
 	case sortThree:
 		spec.Workers = 3
+	case sortKind:
+		spec.Early = b.deploy
+		return b.measure(ctx, kind.New(b.cache), spec)
+	case sortCommand:
+		return b.measure(ctx, kind.NewPlain(b.cache), spec)
 	case sortBare:
 		r, err := embedded.StartBare(ctx, b.tree)
 		return startResult{ready: r.Writing.Seconds(), teardown: r.Teardown.Seconds()}, err
@@ -102,15 +121,30 @@ func (b benchmark) startWithout(ctx context.Context, spec cluster.Spec, lacks ..
 	return b.startFrom(ctx, bare, spec)
 }
 
-// startFrom measures one start and the teardown.
-func (b benchmark) startFrom(ctx context.Context, cache string, spec cluster.Spec) (result startResult, err error) {
-	p := embedded.New(cache)
-	spec.Early = func(ctx context.Context, kubeconfig []byte) error { return deployShop(ctx, kubeconfig, b.rendered) }
+// startFrom measures a start on an embedded cluster, with its milestones.
+func (b benchmark) startFrom(ctx context.Context, cache string, spec cluster.Spec) (startResult, error) {
+	var milestones []embedded.Milestone
 	began := time.Now()
+	p := embedded.New(cache)
 	p.Milestones = func(m embedded.Milestone) {
 		m.After = time.Since(began) // as all else that is shown
-		result.milestones = append(result.milestones, m)
+		milestones = append(milestones, m)
 	}
+	spec.Early = b.deploy
+	result, err := b.measure(ctx, p, spec)
+	result.milestones = append(milestones, embedded.Milestone{After: result.shopReady, What: "shop is ready"})
+	return result, err
+}
+
+// deploy deploys the shop.
+func (b benchmark) deploy(ctx context.Context, kubeconfig []byte) error {
+	return deployShop(ctx, kubeconfig, b.rendered)
+}
+
+// measure measures one start and the teardown. What a spec does not deploy early
+// is deployed once the cluster is ready.
+func (b benchmark) measure(ctx context.Context, p cluster.Provider, spec cluster.Spec) (result startResult, err error) {
+	began := time.Now()
 	up, err := p.Create(ctx, spec, nil)
 	if err != nil {
 		return result, err
@@ -125,10 +159,19 @@ func (b benchmark) startFrom(ctx context.Context, cache string, spec cluster.Spe
 	if result.cpu, err = up.CPUSeconds(); err != nil {
 		return result, err
 	}
+	if spec.Early == nil {
+		kubeconfig, err := up.Kubeconfig()
+		if err != nil {
+			return result, err
+		}
+		if err := b.deploy(ctx, kubeconfig); err != nil {
+			return result, err
+		}
+	}
 	if err := awaitShop(ctx, up, b.rendered); err != nil {
 		return result, err
 	}
-	result.milestones = append(result.milestones, embedded.Milestone{After: time.Since(began), What: "shop is ready"})
+	result.shopReady = time.Since(began)
 	answered := false
 	_, err = sendLoad(ctx, up, shopLoad(up, 100, benchLimit), func(r traffic.Result) bool {
 		answered = r.Code == 200

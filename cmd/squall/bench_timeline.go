@@ -8,7 +8,7 @@ import (
 )
 
 // showStarts prints what was measured.
-func (c *cli) showStarts(sorts []string, results map[string][]startResult) error {
+func (c *cli) showStarts(sorts []string, against string, results map[string][]startResult) error {
 	prepared := results[sortPrepared]
 	fmt.Fprintf(c.stdout, "%d starts of each sort: median (least to largest)\n\n", len(results[sorts[0]]))
 	out := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
@@ -20,7 +20,7 @@ func (c *cli) showStarts(sorts []string, results map[string][]startResult) error
 			shown(r, "s", func(r startResult) float64 { return r.serving }),
 			shown(r, "s", func(r startResult) float64 { return r.cpu }),
 			shown(r, "s", func(r startResult) float64 { return r.teardown }),
-			ratio(sort, r, prepared))
+			ratio(r, results[against], sort == against))
 	}
 	if len(prepared) > 0 {
 		fmt.Fprintf(out, "\nmemory\t%s\tsupervisor, janitor and this command together\n",
@@ -76,20 +76,20 @@ func shown(results []startResult, unit string, of func(startResult) float64) str
 	return s.spread(unit)
 }
 
-// ratio compares a sort with "prepared", start by start, since the two that
+// ratio compares a sort with another, start by start, since the two that
 // followed each other saw the most similar machine. A bare control plane, which
 // serves no shop, is compared by when it was ready.
-func ratio(sort string, results, prepared []startResult) string {
-	if len(prepared) == 0 || sort == sortPrepared {
+func ratio(results, against []startResult, same bool) string {
+	if len(against) == 0 || same {
 		return "-"
 	}
 	var s sample
 	for i, r := range results {
-		base := prepared[i].serving
-		if r.serving == 0 {
-			base = prepared[i].ready
+		if base := against[i]; r.serving == 0 || base.serving == 0 {
+			s = append(s, r.ready/base.ready)
+		} else {
+			s = append(s, r.serving/base.serving)
 		}
-		s = append(s, r.end()/base)
 	}
 	return s.spread("x")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -45,6 +46,25 @@ func processorTime() time.Duration {
 		return 0
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// policyField is where the scheduling policy stands behind the program's name, by
+// proc_pid_stat(5).
+const policyField = 41 - 3
+
+// policy prints how the kernel schedules it, as sched(7) numbers it.
+func policy([]string) error {
+	b, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return err
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) <= policyField {
+		return fmt.Errorf("/proc/self/stat has no scheduling policy: %s", b)
+	}
+	fmt.Println(fields[policyField])
+	return nil
 }
 
 // sleep waits; SIGTERM ends it at once.

@@ -32,7 +32,8 @@ probe burn LENGTH               use one processor and print how much of it was h
 probe sleep [LENGTH]            wait; SIGTERM ends it
 probe term LENGTH [FILE]        on SIGTERM go on for so long, then end
 probe echo                      print each line of the input
-probe processes                 print every command line`
+probe processes                 print every command line
+probe policy                    print the number of its scheduling policy`
 
 // commands are the program's parts by name; each gets the arguments after it.
 func commands() map[string]func([]string) error {
@@ -40,6 +41,7 @@ func commands() map[string]func([]string) error {
 		"serve": serve, "get": get, "dial": dial, "hold": hold, "api": api, "resolve": resolve,
 		"env": env, "read": read, "write": write, "fill": fill, "stat": stat, "chmod": chmod, "list": list, "test": test,
 		"say": say, "once": once, "alloc": alloc, "burn": burn, "sleep": sleep, "term": term, "echo": echo, "processes": processes,
+		"policy": policy,
 	}
 }
 

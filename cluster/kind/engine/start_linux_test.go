@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -70,7 +71,15 @@ func TestAnothersProcessIsNotEnded(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, stopped)
 	assert.NotEmpty(t, identity(other.Process.Pid), "it was ended")
-	assert.Equal(t, "sleep", programOf(other.Process.Pid))
+	runs(t, "sleep", other.Process.Pid)
+}
+
+// runs waits until a process runs that program: for a moment after its start the
+// kernel knows no command line of it yet.
+func runs(t *testing.T, program string, pid int) {
+	t.Helper()
+	assert.Eventually(t, func() bool { return programOf(pid) == program }, 10*time.Second, time.Millisecond,
+		"process %d should run %s", pid, program)
 }
 
 func TestAnEngineThatCannotStartSaysWhy(t *testing.T) {
@@ -94,8 +103,9 @@ func TestAnEngineThatDoesNotAnswerIsNotEnded(t *testing.T) {
 	defer func() { _, _ = other.Process.Kill(), other.Wait() }()
 	dir := t.TempDir()
 	s := Starter{Folder: dir, host: "unix://" + dir + "/none.sock"}
+	runs(t, "sleep", other.Process.Pid)
 	require.NoError(t, os.WriteFile(s.pidFile(), []byte(identity(other.Process.Pid)), 0o600))
 	_, err := s.Stop(t.Context())
 	require.ErrorContains(t, err, "it stays as it is")
-	assert.Equal(t, "sleep", programOf(other.Process.Pid))
+	runs(t, "sleep", other.Process.Pid)
 }
