@@ -37,7 +37,7 @@ The sorts take turns, so that all of them see the same machine:
   one, three prepared, with one worker and with three
   bare       no cluster: etcd and an API server as two plain processes, which is
              what controller tests (envtest) start; ready once it takes a write
-  kind       containers, as with --on kind
+  kind       containers, as runs on kind have them
   kind-command
              containers of the same image as the kind command makes them, untuned;
              then the same add-ons, and the shop once all is ready
