@@ -44,6 +44,7 @@ type making struct {
 	nodes                         []cluster.Node
 	settings                      settings.Settings
 	plain                         bool // see [NewPlain]
+	additions                     Additions
 }
 
 // config is what kind's library is told. Its own network plugin, which is an
@@ -75,6 +76,7 @@ func (m making) config() (*v1alpha4.Cluster, error) {
 		node.KubeadmConfigPatchesJSON6902 = m.kubeletFlags()
 		c.Nodes = append(c.Nodes, node)
 	}
+	m.additions.add(c)
 	return c, nil
 }
 

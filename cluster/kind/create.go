@@ -57,6 +57,7 @@ func (p *Provider) check(ctx context.Context, spec cluster.Spec) error {
 	if spec.NodeCPU.Sign() < 0 || spec.NodeMemory.Sign() < 0 {
 		asked = append(asked, errors.New("a node's size cannot be negative"))
 	}
+	asked = append(asked, p.additions.check(spec))
 	host = append(host, checkRoom(spec)...)
 	_, err := engine.Look(ctx)
 	if host = append(host, err); err == nil {
@@ -79,7 +80,7 @@ func (p *Provider) plan(ctx context.Context, spec cluster.Spec, progress func(st
 	if err != nil {
 		return making{}, err
 	}
-	m := making{name: spec.Name, folder: p.folder(spec.Name), nodes: layOut(spec), plain: p.plain}
+	m := making{name: spec.Name, folder: p.folder(spec.Name), nodes: layOut(spec), plain: p.plain, additions: p.additions}
 	if m.settings, err = settings.Resolve(ctx, tree, spec, wiring); err != nil {
 		return making{}, fmt.Errorf("%w:\n%w", cluster.ErrSpec, err)
 	}

@@ -189,15 +189,45 @@ fi`
 	require.NoError(t, err)
 }
 
+// assertAdded looks for what the file adds to the cluster.
+func assertAdded(t *testing.T, name string) {
+	t.Helper()
+	worker := containerName(name, "worker-1")
+	for want, command := range map[string][]string{
+		"it is":          {"exec", worker, "cat", "/data/here"},
+		"127.0.0.1:":     {"port", worker, "30080/tcp"},
+		"oom_score = -1": {"exec", worker, "cat", "/etc/containerd/config.toml"},
+		"33": {"exec", containerName(name, clientHost), "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf",
+			"get", "node", "worker-1", "--output", "jsonpath={.status.allocatable.pods}"},
+	} {
+		out, err := docker(t.Context(), command...)
+		assert.NoError(t, err)
+		assert.Contains(t, out, want)
+	}
+}
+
 // TestADetachedClusterOutlivesItsMaker makes one that nobody answers for any
 // more, finds it, restarts one of its nodes and removes it.
 func TestADetachedClusterOutlivesItsMaker(t *testing.T) {
-	p := New(cacheDir())
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "here"), []byte("it is"), 0o644))
+	additions, err := ReadAdditions(writeAdditions(t, `kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+kubeadmConfigPatches: ["{kind: KubeletConfiguration, maxPods: 33}"]
+containerdConfigPatches: ["oom_score = -1"]
+nodes:
+- role: worker
+  extraMounts: [{hostPath: `+folder+`, containerPath: /data, readOnly: true}]
+  extraPortMappings: [{containerPort: 30080}]
+`))
+	require.NoError(t, err)
+	p := New(cacheDir()).With(additions)
 	spec := smallSpec("kd-detached")
 	spec.Detached = true
-	_, err := p.Create(t.Context(), spec, nil)
+	_, err = p.Create(t.Context(), spec, nil)
 	require.NoError(t, err)
 	defer p.Remove(context.Background(), spec.Name)
+	assertAdded(t, spec.Name)
 	require.NoError(t, p.Sweep(t.Context()))
 	c, err := p.Find(t.Context(), spec.Name)
 	require.NoError(t, err, "sweeping took a cluster that lives")

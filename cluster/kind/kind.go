@@ -33,8 +33,9 @@ const MaxWorkers = 5
 // Provider makes clusters of Docker containers. The zero value is not usable;
 // see [New].
 type Provider struct {
-	cache string
-	plain bool // see [NewPlain]
+	cache     string
+	plain     bool // see [NewPlain]
+	additions Additions
 }
 
 var _ cluster.Provider = (*Provider)(nil)

@@ -22,7 +22,6 @@ const (
 	storesFolder     = "stores"
 	volumesFolder    = "volumes"
 	kindFolder       = "kind"
-	dockerFolder     = "docker" // the engine's, which may run on
 )
 
 // cache is the cache folder: --cache, else $SQUALL_CACHE, else squall in the

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"squall/cluster"
+	"squall/cluster/kind"
 	"squall/workloads/image"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,8 @@ Flags:
                        kube-scheduler or kubelet; may be repeated
   --without PART       leave out metrics, storage, policy or loadbalancers; may
                        be repeated
+  --kind-config FILE   a file in kind's own format that adds mounts, ports and patches
+                       of kubeadm's and containerd's configurations; only with --on kind
   --on WHAT            what makes the cluster: embedded, which needs Linux and root;
                        kind, which needs Docker; or auto, the default: embedded as
                        root on Linux, else kind
@@ -59,6 +62,7 @@ Try it:
 // clusterAsked is what "squall cluster up" was asked for.
 type clusterAsked struct {
 	name, on, cpu, memory, timers string
+	kindConfig                    string
 	workers, controlPlanes        int
 	gates, flags, without         []string
 	registries, images            []string
@@ -86,6 +90,7 @@ func (c *cli) clusterUp() *cobra.Command {
 	cmd.Flags().StringArrayVar(&asked.without, "without", nil, "a part to leave out")
 	cmd.Flags().StringVar(&asked.cpu, "node-cpu", "2", "processors each worker has")
 	cmd.Flags().StringVar(&asked.memory, "node-memory", "2Gi", "memory each worker has")
+	cmd.Flags().StringVar(&asked.kindConfig, "kind-config", "", "a file in kind's format that adds to nodes")
 	addProviderFlag(cmd, &asked.on)
 	return cmd
 }
@@ -102,6 +107,9 @@ func (a clusterAsked) spec() (cluster.Spec, error) {
 	}
 	if a.controlPlanes != 1 && a.controlPlanes != 3 {
 		errs = append(errs, fmt.Errorf("--control-planes %d: a cluster has 1 or 3", a.controlPlanes))
+	}
+	if a.kindConfig != "" && chosen(a.on) != kind.Name {
+		errs = append(errs, fmt.Errorf("--kind-config %s: only kind clusters have that: add --on kind", a.kindConfig))
 	}
 	_, err := spec.Timers.Set()
 	errs = append(errs, err, a.readChoices(&spec))
@@ -192,6 +200,13 @@ func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {
 	p, cache, err := c.maker(cmd.Context(), asked.on)
 	if err != nil {
 		return err
+	}
+	if asked.kindConfig != "" {
+		additions, err := kind.ReadAdditions(asked.kindConfig)
+		if err != nil {
+			return misuse(err)
+		}
+		p.provider = kind.New(cache).With(additions)
 	}
 	all, _, err := c.sources()
 	if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"squall/cluster/kind/engine"
 
@@ -22,7 +21,8 @@ Flags:
 Where an engine answers, nothing is done, and one that is there is never changed.
 Where there is none, Debian's packages are installed and the engine is started. On a
 host that withholds the capability CAP_SYS_RESOURCE it gets a runtime that leaves it
-out: otherwise no privileged container, and so no node, would start.
+out: otherwise no privileged container, and so no node, would start. Its log, and that
+runtime, are in ` + engine.Folder + `.
 
 Try it:
   sudo squall docker && squall build node-image
@@ -35,11 +35,7 @@ func (c *cli) docker() *cobra.Command {
 		Args:              arguments(0, 0, "docker"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cache, err := c.cache()
-			if err != nil {
-				return err
-			}
-			s := engine.Starter{Folder: filepath.Join(cache, dockerFolder), Progress: c.say}
+			s := engine.Starter{Folder: engine.Folder, Progress: c.say}
 			if stop {
 				return c.stopEngine(cmd, s)
 			}

@@ -17,9 +17,14 @@ import (
 // startDeadline bounds the start of an engine. It takes a second or two.
 const startDeadline = time.Minute
 
+// Folder is where an engine that was started has its log, its process id and its
+// runtime until it is stopped: root's, since root's engine runs what is there.
+const Folder = "/var/lib/squall/docker"
+
 // Starter starts an engine of its own where none answers.
 type Starter struct {
-	// Folder is where its log, its process id and its runtime are kept.
+	// Folder is where its log, its process id and its runtime are kept: [Folder],
+	// unless several are to be beside each other.
 	Folder string
 	// Progress takes a line before anything that takes long; nil drops it.
 	Progress func(string)
@@ -54,6 +59,9 @@ func (s Starter) Start(ctx context.Context) (started bool, err error) {
 	if s.answers(ctx) {
 		return false, nil
 	}
+	if host := os.Getenv("DOCKER_HOST"); s.host == "" && host != "" && host != usualHost {
+		return false, fmt.Errorf("%w at %s, which DOCKER_HOST names: start it, or unset DOCKER_HOST", ErrStopped, host)
+	}
 	if os.Geteuid() != 0 {
 		return false, fmt.Errorf("%w: only root can start one: run the same command with sudo", ErrStopped)
 	}
@@ -61,9 +69,29 @@ func (s Starter) Start(ctx context.Context) (started bool, err error) {
 		return false, err
 	}
 	if running := processNamed("dockerd"); running != 0 && s.host == "" {
-		return false, fmt.Errorf("%w, although it runs (process %d); it stays as it is: look at its log, or restart it", ErrStopped, running)
+		return false, s.await(ctx, running)
 	}
 	return true, s.launch(ctx)
+}
+
+// usualHost is where an engine answers unless it is told otherwise.
+const usualHost = "unix:///var/run/docker.sock"
+
+// comingUp is how long an engine that runs may take until it answers.
+const comingUp = 15 * time.Second
+
+// await waits for an engine that somebody else has started, perhaps just now.
+func (s Starter) await(ctx context.Context, pid int) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, comingUp, fmt.Errorf("for %s", comingUp))
+	defer cancel()
+	for !s.answers(ctx) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w, although it runs (process %d; waited %w); it stays as it is: look at its log, or restart it", ErrStopped, pid, context.Cause(ctx))
+		case <-time.After(100 * time.Millisecond): // it announces to systemd only that it is ready
+		}
+	}
+	return nil
 }
 
 // install installs Debian's packages where dockerd or the docker command is
@@ -81,7 +109,7 @@ func (s Starter) install(ctx context.Context) error {
 	if err := s.apt(ctx, "update", "-qq"); err != nil {
 		return err
 	}
-	packages := []string{"install", "-y", "-qq", "--no-install-recommends", "docker.io", "iptables"}
+	packages := []string{"install", "-y", "-qq", "--no-install-recommends", "--no-remove", "docker.io", "iptables"}
 	if exec.CommandContext(ctx, "apt-cache", "show", "docker-cli").Run() == nil { // its own package since Debian 13
 		packages = append(packages, "docker-cli")
 	}
@@ -98,11 +126,20 @@ func daemon() (string, error) {
 	return exec.LookPath("/usr/sbin/dockerd")
 }
 
+// installDeadline bounds each call of apt-get, which may wait for a mirror and for
+// another's lock.
+const installDeadline = 10 * time.Minute
+
 func (s Starter) apt(ctx context.Context, args ...string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, installDeadline, fmt.Errorf("not within %s", installDeadline))
+	defer cancel()
 	c := exec.CommandContext(ctx, "apt-get", args...)
 	c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	c.WaitDelay = time.Second
 	if out, err := c.CombinedOutput(); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return fmt.Errorf("installing Debian's Docker engine: apt-get %s: %w:\n%s", args[0], err, lastLines(string(out)))
 	}
 	return nil
@@ -238,5 +275,20 @@ func (s Starter) Stop(ctx context.Context) (stopped bool, err error) {
 		case <-time.After(50 * time.Millisecond): // it is no child of this process
 		}
 	}
-	return true, os.Remove(s.pidFile())
+	return true, s.forget()
+}
+
+// forget removes what an engine that has ended left.
+func (s Starter) forget() error {
+	for _, file := range []string{s.pidFile(), s.logFile(), filepath.Join(s.Folder, runtimeName)} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("removing what the Docker engine left: %w", err)
+		}
+	}
+	for _, folder := range []string{s.Folder, filepath.Dir(s.Folder)} {
+		if err := os.Remove(folder); err != nil {
+			return nil // others have something there
+		}
+	}
+	return nil
 }

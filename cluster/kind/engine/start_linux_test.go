@@ -54,6 +54,7 @@ func TestStart(t *testing.T) {
 	id, err := strconv.Atoi(first)
 	require.NoError(t, err)
 	assert.NotEqual(t, "dockerd", programOf(id))
+	assert.NoDirExists(t, s.Folder)
 	stopped, err = s.Stop(t.Context())
 	require.NoError(t, err)
 	assert.False(t, stopped)
@@ -108,4 +109,15 @@ func TestAnEngineThatDoesNotAnswerIsNotEnded(t *testing.T) {
 	_, err := s.Stop(t.Context())
 	require.ErrorContains(t, err, "it stays as it is")
 	runs(t, "sleep", other.Process.Pid)
+}
+
+// TestAnEngineElsewhereIsNotReplaced asks for one that does not answer where the
+// docker command is told to look.
+func TestAnEngineElsewhereIsNotReplaced(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+	folder := filepath.Join(t.TempDir(), "kept")
+	_, err := Starter{Folder: folder}.Start(t.Context())
+	require.ErrorIs(t, err, ErrStopped)
+	require.ErrorContains(t, err, "unset DOCKER_HOST")
+	assert.NoDirExists(t, folder)
 }
