@@ -3,6 +3,7 @@ package kind
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -84,15 +85,17 @@ func TestWhatIsNotOursStays(t *testing.T) {
 	ctx := t.Context()
 	image, err := nodeimage.Builder{Cache: cacheDir()}.Build(ctx, nil)
 	require.NoError(t, err)
-	id, err := docker(ctx, "create", "--label", kindCluster+"=kd-theirs", "--name", "kd-theirs-control-plane", image.Ref)
+	// Neither has a name that an earlier test may have left.
+	theirs, unlabelled := fmt.Sprintf("kd-theirs-%d", os.Getpid()), fmt.Sprintf("kd-net-%d", os.Getpid())
+	id, err := docker(ctx, "create", "--label", kindCluster+"="+theirs, "--name", theirs+"-control-plane", image.Ref)
 	require.NoError(t, err)
 	defer docker(context.Background(), "rm", "--force", "--volumes", id)
-	_, err = docker(ctx, "network", "create", networkName("kd-net"))
+	_, err = docker(ctx, "network", "create", networkName(unlabelled))
 	require.NoError(t, err)
-	defer docker(context.Background(), "network", "rm", networkName("kd-net"))
+	defer docker(context.Background(), "network", "rm", networkName(unlabelled))
 
 	p := New(cacheDir())
-	for _, name := range []string{"kd-theirs", "kd-net"} {
+	for _, name := range []string{theirs, unlabelled} {
 		_, err := p.Create(ctx, smallSpec(name), nil)
 		require.ErrorIs(t, err, cluster.ErrExists, name)
 		assert.ErrorContains(t, err, "that Squall did not make", name)
@@ -103,7 +106,7 @@ func TestWhatIsNotOursStays(t *testing.T) {
 	require.NoError(t, p.Sweep(ctx))
 	_, err = inspect(ctx, id)
 	require.NoError(t, err, "somebody else's container is gone")
-	_, err = inspectNetwork(ctx, networkName("kd-net"))
+	_, err = inspectNetwork(ctx, networkName(unlabelled))
 	require.NoError(t, err, "somebody else's network is gone")
 }
 
