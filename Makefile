@@ -68,7 +68,7 @@ cluster-tests: SQUALL_PROGRAM = $(CURDIR)/bin/squall
 cluster-tests: components
 	SQUALL_PROGRAM="$(SQUALL_PROGRAM)" $(GO) test -p 1 -count=1 -timeout 30m $(if $(SUDO),-exec '$(SUDO)') $(CLUSTER_TESTS)
 
-# The suite for clusters, on kind. It takes a quarter of an hour on two cores.
+# The suite for clusters, on kind. It takes twenty minutes on two slow cores.
 kind-suite: components docker
 	$(GO) test -count=1 -tags suite -timeout 40m -run 'TestSuite$$' -v ./cluster/kind
 

@@ -49,9 +49,12 @@ func (s state) removeContainers(ctx context.Context, name string) error {
 	}
 	err = s.ending(ctx, ids(ours), func() error {
 		_, err := docker(ctx, append([]string{"rm", "--force", "--volumes"}, ids(ours)...)...)
+		if err != nil && goneOrGoing(err) {
+			return nil
+		}
 		return err
 	})
-	if err != nil && !goneOrGoing(err) {
+	if err != nil {
 		return fmt.Errorf("removing the containers of cluster %q: %w", name, err)
 	}
 	return nil
