@@ -35,18 +35,23 @@ func (g groups) makeFirst(path string) error {
 		dir := h.Dir
 		for name := range strings.SplitSeq(path, "/") {
 			dir = filepath.Join(dir, name)
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return fmt.Errorf("making the control group %s: %w", dir, err)
-			}
-			if !h.has("cpuset") {
-				continue
-			}
-			if err := inheritProcessors(dir); err != nil {
+			if err := h.makeGroup(dir); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// makeGroup makes one group of version 1, ready for processes.
+func (h hierarchy) makeGroup(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making the control group %s: %w", dir, err)
+	}
+	if !h.has("cpuset") {
+		return nil
+	}
+	return inheritProcessors(dir)
 }
 
 // inheritProcessors gives a new cpuset group, which is empty and admits no

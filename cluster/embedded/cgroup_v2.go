@@ -16,21 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A version 2 group that hands controllers on to groups below it may hold no
-// processes itself ("no internal processes", the kernel's
-// Documentation/admin-guide/cgroup-v2.rst). So a part of a cluster that has
-// groups below it sits in a leaf beside them:
-//
-//	squall.demo              hands its controllers on; holds nobody
-//	 ├ init                  the supervisor
-//	 └ worker-1              hands its controllers on; the root of the node's cgroup namespace
-//	    ├ init               the node's PID 1, containerd, kubelet, kube-proxy
-//	    └ kubepods           kubelet's, which enables controllers from here on down
-//
-// The namespace is rooted where its maker is when it makes it, so a part joins
-// squall.demo, makes the namespace, and only then goes to the leaf: see [enter].
-const leafGroup = "init"
-
 // secondControllers are the version 2 controllers that a cluster's groups get as
 // far as the host has them: those that kubelet uses
 // (pkg/kubelet/cm/cgroup_v2_manager_linux.go, getSupportedUnifiedControllers),
@@ -132,36 +117,6 @@ func (g groups) blocked() string {
 		return ""
 	}
 	return "processes in the topmost control group are in the way of its controllers: " + leaveTop(top)
-}
-
-// seat is where processes of a group sit: on version 2 the leaf, once there is
-// one.
-func (g groups) seat(dir string) string {
-	leaf := filepath.Join(dir, leafGroup)
-	if g.Version == 1 {
-		return dir
-	}
-	if _, err := os.Stat(leaf); err != nil {
-		return dir
-	}
-	return leaf
-}
-
-// nest moves the calling process, which is in the group, to a leaf below it and
-// lets the group have others below. Version 1 has no need of it.
-func (g groups) nest(path string) error {
-	if g.Version == 1 {
-		return nil
-	}
-	dir := filepath.Join(g.Hierarchies[0].Dir, path)
-	leaf := filepath.Join(dir, leafGroup)
-	if err := os.MkdirAll(leaf, 0o755); err != nil {
-		return fmt.Errorf("making the control group %s: %w", leaf, err)
-	}
-	if err := joinDir(leaf); err != nil {
-		return err
-	}
-	return g.handOn(dir)
 }
 
 // limitSecond is limit for version 2.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,7 @@ func TestCluster(t *testing.T) {
 	t.Run("early work", c.testEarly)
 	t.Run("images from a registry", func(t *testing.T) { c.testPull(t, host) })
 	t.Run("nodes", c.testNodes)
+	t.Run("shares of the processors", c.testShares)
 	t.Run("names and the list", c.testFind)
 	t.Run("rights", c.testRights)
 	c.testWorkload(t)
@@ -186,6 +188,36 @@ func (c *testCluster) testNodes(t *testing.T) {
 	}
 	assert.Contains(t, c.mustKubectl(t, "get", "nodes"), "control-plane ", "the role's label")
 	assert.Contains(t, c.mustKubectl(t, "get", "node", "control-plane-1", "-o", "jsonpath={.spec.taints}"), "NoSchedule")
+}
+
+// testShares shows that pods go before the daemons of their node and workers
+// before the control plane, and that no process competes with the groups below
+// its own.
+func (c *testCluster) testShares(t *testing.T) {
+	g, err := findGroups()
+	require.NoError(t, err)
+	dir, file, scale := g.Hierarchies[0].Dir, "cpu.weight", int64(100)
+	if g.Version == 1 {
+		dir, err = g.controllerDir("cpu", "")
+		require.NoError(t, err)
+		file, scale = "cpu.shares", wholeShare
+	}
+	share := func(group string) int64 {
+		n, err := strconv.ParseInt(strings.TrimSpace(read(t, dir, "squall.test", group, file)), 10, 64)
+		require.NoError(t, err)
+		return n * wholeShare / scale
+	}
+	for _, n := range c.Info().Nodes {
+		want := int64(workerShare)
+		if n.ControlPlane {
+			want = wholeShare
+		}
+		assert.Equal(t, want, share(n.Name), n.Name)
+		assert.Equal(t, int64(daemonShare), share(n.Name+"/init"), n.Name)
+		assert.GreaterOrEqual(t, share(n.Name+"/kubepods"), int64(daemonShare)*3, n.Name)
+		assert.Empty(t, read(t, dir, "squall.test", n.Name, "cgroup.procs"), n.Name)
+		assert.NotEmpty(t, read(t, dir, "squall.test", n.Name, "init/cgroup.procs"), n.Name)
+	}
 }
 
 func (c *testCluster) testFind(t *testing.T) {

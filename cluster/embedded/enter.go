@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"syscall"
 
@@ -23,8 +24,7 @@ const nodeNamespaces = syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLON
 // A cgroup namespace is rooted in the groups that its maker is in when it makes
 // it. A process cannot be born in a group of cgroup v1, so it joins first,
 // unshares then, and only then becomes the part; the exec gives the whole new
-// process this thread's namespace. On cgroup v2 it goes to a leaf in between,
-// see [leafGroup].
+// process this thread's namespace. It goes to a leaf in between, see [leafGroup].
 func enter(args []string) error {
 	if len(args) != 2 {
 		return fmt.Errorf("got %d arguments, need a part and a control group", len(args))
@@ -42,6 +42,11 @@ func enter(args []string) error {
 	}
 	if err := g.nest(args[1]); err != nil {
 		return err
+	}
+	if args[0] == nodeName {
+		if err := g.weigh(filepath.Join(args[1], leafGroup), daemonShare); err != nil {
+			return err
+		}
 	}
 	if err := syscall.Exec("/proc/self/exe", args, os.Environ()); err != nil {
 		return fmt.Errorf("becoming %s: %w", args[0], err)

@@ -132,6 +132,9 @@ func (h *host) switchOn(s *slot) error {
 	if err := h.groups.limit(n.Name, n.CPU, n.Memory); err != nil {
 		return err
 	}
+	if err := h.groups.weigh(n.Name, n.share()); err != nil {
+		return err
+	}
 	link, theirs, err := socketPair(n.Name)
 	if err != nil {
 		return err
