@@ -83,9 +83,15 @@ func (g groups) seat(dir string) string {
 }
 
 // nest moves the calling process, which is in the group, to a leaf below it and
-// lets the group have others below.
+// lets the group have others below. On version 1 it does so where leaves are of
+// use, for the processors, and for memory since kubelet demands that its groups
+// of both have one path (pkg/kubelet/cm/container_manager_linux.go,
+// getContainer). Every other leaf would only have to be removed.
 func (g groups) nest(path string) error {
 	for _, h := range g.Hierarchies {
+		if g.Version == 1 && !h.has("cpu") && !h.has("cpuacct") && !h.has("memory") {
+			continue
+		}
 		leaf := filepath.Join(h.Dir, path, leafGroup)
 		if err := h.makeGroup(leaf); err != nil {
 			return err
