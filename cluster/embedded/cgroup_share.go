@@ -29,14 +29,14 @@ import (
 const leafGroup = "init"
 
 // The shares of the processors that groups have where those beside them want
-// time, too; kubepods has 1024 for each processor of its node.
+// time, too; on version 1 kubelet gives kubepods 1024 for each processor of its node.
 //
 // The nodes of a cluster would be machines of their own. Here they and the
 // control plane share the host's processors, and with equal shares a service
 // stood still for 0.2 to 0.6 s whenever a pod ended or began on two slow cores:
 // requests lost by the host and not by the fault. So pods go before the daemons
 // of their node, and workers before the control plane. Shares are bounds, too: pods
-// that burn all they get leave the daemons a ninth of a worker with one
+// that burn all they get leave the daemons a fifth of a worker with one
 // processor, and the control plane a fifth of a host with two workers.
 const (
 	wholeShare  = 1024 // the kernel's own; a control plane, a supervisor
