@@ -24,14 +24,14 @@ const (
 )
 
 // mounts are what every node's container gets of the host, read-only: this
-// program, its node's order, and where the units' logs go.
+// program, its node's order, and what systemd is told.
 func mounts(programs, folder, node string) []v1alpha4.Mount {
 	mount := func(from, to string) v1alpha4.Mount {
 		return v1alpha4.Mount{HostPath: from, ContainerPath: to, Readonly: true}
 	}
 	all := []v1alpha4.Mount{mount(programs, programsDir), mount(orderFile(folder, node), orderPath)}
-	for _, unit := range loggedUnits() {
-		all = append(all, mount(programs+"/"+logDropIn(unit), fmt.Sprintf("/etc/systemd/system/%s.service.d/90-squall-log.conf", unit)))
+	for _, d := range dropIns() {
+		all = append(all, mount(programs+"/"+d.Name, d.Path))
 	}
 	return all
 }

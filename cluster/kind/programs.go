@@ -24,13 +24,6 @@ const (
 	askName     = "squall-node-ask"
 )
 
-// loggedUnits are the units of a node whose output goes to files that outlive
-// the node's power-off; the journal does not.
-func loggedUnits() []string { return []string{"kubelet", "containerd", nodeName, prepareName} }
-
-// logDropIn is the file that says so for a unit.
-func logDropIn(unit string) string { return unit + ".conf" }
-
 // linuxProgram is this program as nodes, which are Linux, can run it.
 func linuxProgram() (string, error) {
 	self, err := os.Executable()
@@ -65,8 +58,8 @@ func keepProgram(cache string) (string, error) {
 	if _, err := io.Copy(h, from); err != nil {
 		return "", fmt.Errorf("reading %s: %w", program, err)
 	}
-	for _, unit := range loggedUnits() {
-		io.WriteString(h, logging(unit))
+	for _, d := range dropIns() {
+		fmt.Fprintf(h, "%q", d)
 	}
 	root := filepath.Join(cache, "kind", "programs")
 	folder := filepath.Join(root, hex.EncodeToString(h.Sum(nil)[:8]))
@@ -112,15 +105,10 @@ func fillPrograms(folder string, from io.ReadSeeker) error {
 			return err
 		}
 	}
-	for _, unit := range loggedUnits() {
-		if err := os.WriteFile(filepath.Join(folder, logDropIn(unit)), []byte(logging(unit)), 0o644); err != nil {
+	for _, d := range dropIns() {
+		if err := os.WriteFile(filepath.Join(folder, d.Name), []byte(d.Text), 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// logging is the drop-in of a unit.
-func logging(unit string) string {
-	return fmt.Sprintf("[Service]\nLogsDirectory=squall\nStandardOutput=append:%[1]s/%[2]s.log\nStandardError=append:%[1]s/%[2]s.log\n", logDir, unit)
 }

@@ -210,8 +210,8 @@ func (h *handle) giveCredentials(ctx context.Context, admin *rest.Config) error 
 	})
 }
 
-// limit holds nodes to their sizes, and keeps the engine from starting a node
-// that was switched off.
+// limit holds nodes to their sizes and shares, and keeps the engine from starting
+// a node that was switched off.
 func (h *handle) limit(ctx context.Context) error {
 	var all, workers []string
 	for _, n := range h.state.Info.Nodes {
@@ -223,19 +223,19 @@ func (h *handle) limit(ctx context.Context) error {
 	if _, err := docker(ctx, append([]string{"update", "--restart=no"}, all...)...); err != nil {
 		return fmt.Errorf("keeping nodes that are off from coming back: %w", err)
 	}
-	size := h.state.sizeArguments()
-	if len(size) == 0 {
+	if len(workers) == 0 {
 		return nil
 	}
-	if _, err := docker(ctx, append(append([]string{"update"}, size...), workers...)...); err != nil {
+	if _, err := docker(ctx, append(append([]string{"update"}, h.state.sizeArguments()...), workers...)...); err != nil {
 		return fmt.Errorf("holding nodes to their size: %w", err)
 	}
 	return nil
 }
 
-// sizeArguments are a worker's size as docker has it.
+// sizeArguments are a worker's size, and its share of what the host has, as docker
+// has them.
 func (s state) sizeArguments() []string {
-	var args []string
+	args := []string{"--cpu-shares", strconv.Itoa(workerShare)}
 	if s.CPU > 0 {
 		args = append(args, "--cpus", strconv.FormatInt(s.CPU, 10))
 	}

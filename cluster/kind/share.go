@@ -1,0 +1,21 @@
+package kind
+
+// The shares of the processors where all want them. The nodes of a cluster would
+// be machines of their own. Here they and the control plane share the host's
+// processors, and a service stands still when pods have to wait for the daemons
+// that start and end other pods. So pods come before the daemons of their node,
+// and workers before the control plane, as on embedded clusters. Shares are bounds, too: pods
+// that burn all they get leave the daemons a fifth of a node with one processor, and workers leave
+// the control plane a fifth of a host with two.
+const (
+	// wholeShare is what the kernel and the engine give who says nothing: cpu.shares
+	// of control groups of version 1, of which cpu.weight is 100.
+	wholeShare = 1024
+	// workerShare is a worker's container's.
+	workerShare = 2 * wholeShare
+	// daemonWeight is that of the groups of a node's daemons, where 100 is that of
+	// who says nothing: of system.slice, with containerd and all else, beside
+	// kubelet.slice, with the kubelet and the pods; and there of kubelet.service
+	// beside the pods, which have 100 for each processor of the node.
+	daemonWeight = 12
+)
