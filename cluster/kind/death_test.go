@@ -209,6 +209,33 @@ func assertAdded(t *testing.T, name string) {
 	}
 }
 
+// assertShares shows that pods go before the daemons of their node, and workers
+// before the control plane.
+func assertShares(t *testing.T, name string) {
+	t.Helper()
+	for node, want := range map[string]int{clientHost: wholeShare, "worker-1": workerShare} {
+		container := containerName(name, node)
+		out, err := docker(t.Context(), "inspect", "--format", "{{.HostConfig.CpuShares}}", container)
+		require.NoError(t, err)
+		assert.Equal(t, strconv.Itoa(want), strings.TrimSpace(out), node)
+		weight := func(c *assert.CollectT, group string) int {
+			out, err := docker(t.Context(), "exec", container, "bash", "-c", `cd /sys/fs/cgroup
+if [ -d cpu ]; then expr $(cat cpu/`+group+`/cpu.shares) \* 100 / 1024; else cat `+group+`/cpu.weight; fi`)
+			require.NoError(c, err)
+			n, err := strconv.Atoi(strings.TrimSpace(out))
+			require.NoError(c, err)
+			return n
+		}
+		// A node that was started may be Ready by what it said before.
+		assert.EventuallyWithT(t, func(c *assert.CollectT) {
+			assert.InDelta(c, daemonWeight, weight(c, "system.slice"), 1)
+			assert.Equal(c, 100, weight(c, "kubelet.slice"))
+			assert.InDelta(c, daemonWeight, weight(c, "kubelet.slice/kubelet.service"), 1)
+			assert.Greater(c, weight(c, "kubelet.slice/kubelet-kubepods.slice"), 2*daemonWeight)
+		}, time.Minute, 200*time.Millisecond, node)
+	}
+}
+
 // TestADetachedClusterOutlivesItsMaker makes one that nobody answers for any
 // more, finds it, restarts one of its nodes and removes it.
 func TestADetachedClusterOutlivesItsMaker(t *testing.T) {
@@ -231,6 +258,7 @@ nodes:
 	require.NoError(t, err)
 	defer p.Remove(context.Background(), spec.Name)
 	assertAdded(t, spec.Name)
+	assertShares(t, spec.Name)
 	require.NoError(t, p.Sweep(t.Context()))
 	c, err := p.Find(t.Context(), spec.Name)
 	require.NoError(t, err, "sweeping took a cluster that lives")
@@ -255,6 +283,7 @@ nodes:
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	require.NoError(t, cluster.WaitNodesReady(ctx, kubeconfig, []string{"control-plane-1", "worker-1"}))
+	assertShares(t, spec.Name)
 
 	_, err = p.Create(t.Context(), spec, nil)
 	require.ErrorIs(t, err, cluster.ErrExists)

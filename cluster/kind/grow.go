@@ -127,7 +127,7 @@ func (n nodes) containerArguments(s state, added cluster.Node) []string {
 	for _, m := range mounts(s.Programs, n.h.folder, added.Name) {
 		args = append(args, "--volume", m.HostPath+":"+m.ContainerPath+":ro")
 	}
-	return append(args, s.sizeArguments()...)
+	return append(args, s.sizeArguments(added)...)
 }
 
 // configureContainerd gives a new node the configuration of containerd that

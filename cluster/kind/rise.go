@@ -213,28 +213,21 @@ func (h *handle) giveCredentials(ctx context.Context, admin *rest.Config) error 
 // limit holds nodes to their sizes and shares, and keeps the engine from starting
 // a node that was switched off.
 func (h *handle) limit(ctx context.Context) error {
-	var all, workers []string
 	for _, n := range h.state.Info.Nodes {
-		name := containerName(h.state.Info.Name, n.Name)
-		if all = append(all, name); !n.ControlPlane {
-			workers = append(workers, name)
+		args := append([]string{"update", "--restart=no"}, h.state.sizeArguments(n)...)
+		if _, err := docker(ctx, append(args, containerName(h.state.Info.Name, n.Name))...); err != nil {
+			return fmt.Errorf("holding node %s to its size, and off once it is switched off: %w", n.Name, err)
 		}
-	}
-	if _, err := docker(ctx, append([]string{"update", "--restart=no"}, all...)...); err != nil {
-		return fmt.Errorf("keeping nodes that are off from coming back: %w", err)
-	}
-	if len(workers) == 0 {
-		return nil
-	}
-	if _, err := docker(ctx, append(append([]string{"update"}, h.state.sizeArguments()...), workers...)...); err != nil {
-		return fmt.Errorf("holding nodes to their size: %w", err)
 	}
 	return nil
 }
 
-// sizeArguments are a worker's size, and its share of what the host has, as docker
+// sizeArguments are a node's size, and its share of what the host has, as docker
 // has them.
-func (s state) sizeArguments() []string {
+func (s state) sizeArguments(n cluster.Node) []string {
+	if n.ControlPlane {
+		return []string{"--cpu-shares", strconv.Itoa(wholeShare)}
+	}
 	args := []string{"--cpu-shares", strconv.Itoa(workerShare)}
 	if s.CPU > 0 {
 		args = append(args, "--cpus", strconv.FormatInt(s.CPU, 10))

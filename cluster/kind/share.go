@@ -8,10 +8,10 @@ package kind
 // that burn all they get leave the daemons a fifth of a node with one processor, and workers leave
 // the control plane a fifth of a host with two.
 const (
-	// wholeShare is what the kernel and the engine give who says nothing: cpu.shares
-	// of control groups of version 1, of which cpu.weight is 100.
-	wholeShare = 1024
-	// workerShare is a worker's container's.
+	// wholeShare is a control plane's, and what the kernel gives who says nothing:
+	// cpu.shares of control groups of version 1. Engines turn it into cpu.weight by
+	// formulas that differ, so nobody goes without saying.
+	wholeShare  = 1024
 	workerShare = 2 * wholeShare
 	// daemonWeight is that of the groups of a node's daemons, where 100 is that of
 	// who says nothing: of system.slice, with containerd and all else, beside
