@@ -59,6 +59,7 @@ Run and judge:
   run         run scenarios and their twins, and judge them
   validate    check scenario files; starts nothing
   plan        show what a run would do, and when
+  explain     say what an expectation can ask for
   judge       judge a recorded run again
   report      show the verdict of a recorded run as text, JSON or JUnit
 
@@ -103,7 +104,7 @@ func (c *cli) root() *cobra.Command {
 	flags.StringVar(&c.cacheFlag, "cache", "", "folder to keep what is built in")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
-		c.run(), c.validate(), c.plan(), c.judge(), c.reportVerb(),
+		c.run(), c.validate(), c.plan(), c.explainVerb(), c.judge(), c.reportVerb(),
 		c.cluster(), c.kubectl(), c.conformance(), c.bench(),
 		c.doctor(), c.build(), c.docker(), c.clean(), c.version(), c.completion(), c.traffic(),
 	)

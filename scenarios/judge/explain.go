@@ -1,0 +1,148 @@
+package judge
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+)
+
+// Measure is one thing that an expectation can ask for: a window, or what a
+// window, an event or a workload has.
+type Measure struct {
+	// Of is what has it: "window", "event" or "workload"; empty for the windows
+	// themselves.
+	Of string
+	// Name is how it is written, after the dot: "lost", "worst(d)".
+	Name string
+	// Type is int, double, duration, bool or window.
+	Type string
+	// Single is set when it has no meaning over several loads at once.
+	Single bool
+	// Says is what it is, in sentences.
+	Says string
+	// Example is an expectation that uses it.
+	Example string
+}
+
+// Measures are all of them, windows first, then what windows, events and
+// workloads have, in the order of docs/measures.md.
+func Measures() []Measure {
+	all := windowMeasures()
+	for _, of := range []struct {
+		name    string
+		fields  []field
+		methods []string
+	}{
+		{"window", windowFields(), methodsOf(typeWindow)},
+		{"event", eventFields(), nil},
+		{"workload", workloadFields(), nil},
+	} {
+		for _, f := range of.fields {
+			all = append(all, Measure{Of: of.name, Name: f.name, Type: shortType(f.typ), Single: f.single})
+		}
+		for _, m := range of.methods {
+			all = append(all, Measure{Of: of.name, Name: m, Type: methodType(m), Single: true})
+		}
+	}
+	for i, m := range all {
+		if m.Of != "" {
+			all[i].Says, all[i].Example = words(m.Of + "." + m.Name)
+		}
+	}
+	return all
+}
+
+// Explain finds measures by what people write of them: "recovery",
+// "event.recovery", `event("kill").recovery`, "fault.lost", "worst". Those of a name
+// that several things have are all of them.
+func Explain(asked string) []Measure {
+	name, of := asked, ""
+	if i := lastDot(asked); i >= 0 {
+		name, of = asked[i+1:], owner(asked[:i])
+		if of == "" {
+			return nil
+		}
+	}
+	name = bare(name)
+	var found []Measure
+	for _, m := range Measures() {
+		if bare(m.Name) == name && (of == "" || m.Of == of || of == "event" && m.Of == "window" || of == "load" && m.Of == "") {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// lastDot is the last dot outside brackets and quotes; -1 without one.
+func lastDot(s string) int {
+	depth, quoted, last := 0, false, -1
+	for i, r := range s {
+		switch {
+		case r == '"' || r == '\'':
+			quoted = !quoted
+		case quoted:
+		case r == '(':
+			depth++
+		case r == ')':
+			depth--
+		case r == '.' && depth == 0:
+			last = i
+		}
+	}
+	return last
+}
+
+// bare is a name without its arguments.
+func bare(name string) string {
+	name, _, _ = strings.Cut(name, "(")
+	return strings.TrimSpace(name)
+}
+
+// owner is what has the fields that come after an expression: window, event,
+// workload or load; empty for what there is not.
+func owner(expression string) string {
+	name := expression
+	if i := lastDot(expression); i >= 0 {
+		name = expression[i+1:]
+	}
+	switch name = bare(name); {
+	case name == "event" || name == "workload" || name == "load":
+		return name
+	case name == "window" || slices.Contains(windowNames(), name):
+		return "window"
+	}
+	return ""
+}
+
+func shortType(t *types.Type) string {
+	if t.IsExactType(cel.DurationType) {
+		return "duration"
+	}
+	return t.TypeName()
+}
+
+func methodType(method string) string {
+	if bare(method) == "worst" {
+		return "double"
+	}
+	return "duration"
+}
+
+// windowMeasures are the windows.
+func windowMeasures() []Measure {
+	phase := func(name, what string) Measure {
+		return Measure{Name: name, Type: "window", Says: "The requests that were due while the phase *" + name +
+			"* lasted: from its beginning up to, and without, that of the next. " + what, Example: name + ".lost == 0"}
+	}
+	return []Measure{
+		phase("steady", "No fault is there yet: what is worse here is not the fault's doing."),
+		phase("fault", "The first fault begins with it."),
+		phase("recovery", "It ends early, after 3 s at the soonest, once all is well."),
+		{Name: "run", Type: "window", Says: "From the beginning of *warmup* to the end of *recovery*.", Example: "run.availability > 0.999"},
+		{Name: "event(e)", Type: "window", Says: "From the injection of the event `e` to the end of *recovery*. It has the measures of events besides.",
+			Example: `event("kill").lost <= 100`},
+		{Name: "window(a, b)", Type: "window", Says: "From the injection of the event `a` to that of `b`.", Example: `window("cut", "heal").lost <= 500`},
+	}
+}

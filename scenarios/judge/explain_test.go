@@ -1,0 +1,98 @@
+package judge_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"squall/scenarios/judge"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the generated table into docs/")
+
+// Every measure is explained, by an expectation that can be judged.
+func TestEveryMeasureIsExplained(t *testing.T) {
+	s := podKill()
+	for _, name := range []string{"cut", "heal"} {
+		step := s.Spec.Timeline[0]
+		step.Name = name
+		s.Spec.Timeline = append(s.Spec.Timeline, step)
+	}
+	for _, m := range judge.Measures() {
+		t.Run(m.Of+" "+m.Name, func(t *testing.T) {
+			assert.NotEmpty(t, m.Says)
+			name, _, _ := strings.Cut(m.Name, "(")
+			assert.Contains(t, m.Example, name, "the example uses it")
+			assert.NoError(t, judge.Check(s, that("example", m.Example)))
+		})
+	}
+}
+
+func TestMeasuresAreFoundAsTheyAreWritten(t *testing.T) {
+	for asked, want := range map[string][]string{
+		"recovery":                      {".recovery", "event.recovery"},
+		"event.recovery":                {"event.recovery"},
+		`event("a.b").recovery`:         {"event.recovery"},
+		"fault.lost":                    {"window.lost"},
+		"event(e).lost":                 {"window.lost"},
+		`load("x").fault.lost`:          {"window.lost"},
+		`load("x").fault`:               {".fault"},
+		`load("x").event("e").p99`:      {"window.p99"},
+		`fault.worst(duration("1.5s"))`: {"window.worst(d)"},
+		"worst":                         {"window.worst(d)"},
+		"p(99.9)":                       {"window.p(x)"},
+		"ready":                         {"workload.ready"},
+		`workload("c").ready`:           {"workload.ready"},
+		"window(a, b)":                  {".window(a, b)"},
+		"steady":                        {".steady"},
+		"fault.ready":                   nil,
+		"workload.lost":                 nil,
+		"nothing.lost":                  nil,
+		"nothing":                       nil,
+		"":                              nil,
+	} {
+		var got []string
+		for _, m := range judge.Explain(asked) {
+			got = append(got, m.Of+"."+m.Name)
+		}
+		assert.Equal(t, want, got, asked)
+	}
+}
+
+// measuresFile has the table between its marks.
+const (
+	measuresFile = "../../docs/measures.md"
+	tableBegins  = "<!-- go test ./scenarios/judge -run TestTable -update -->\n"
+	tableEnds    = "<!-- end of the table -->"
+)
+
+func measuresTable() string {
+	var b strings.Builder
+	b.WriteString("| measure | type | meaning |\n| --- | --- | --- |\n")
+	for _, m := range judge.Measures() {
+		name := map[string]string{"window": m.Name, "event": "event(e)." + m.Name, "workload": "workload(w)." + m.Name}[m.Of]
+		if name != "" {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, m.Type, m.Says)
+		}
+	}
+	return b.String()
+}
+
+func TestTableOfMeasures(t *testing.T) {
+	text, err := os.ReadFile(measuresFile)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(text), tableBegins)
+	require.True(t, found)
+	table, after, found := strings.Cut(rest, tableEnds)
+	require.True(t, found)
+	if *update {
+		table = measuresTable()
+		require.NoError(t, os.WriteFile(measuresFile, []byte(before+tableBegins+table+tableEnds+after), 0o644))
+	}
+	assert.Equal(t, measuresTable(), table, "go test ./scenarios/judge -run TestTable -update")
+}

@@ -1,0 +1,65 @@
+package judge
+
+// words are what a measure is, and an expectation that uses it.
+func words(measure string) (says, example string) {
+	switch measure {
+	case "window.lost":
+		return "Bad requests: sent, and not answered completely, with a status in `good.status`, in at most `good.within`. Absent when nothing was sent.",
+			"fault.lost <= 100"
+	case "window.requests":
+		return "Sent requests: good + bad. It is 0 when nothing was sent.", "fault.requests > 1000"
+	case "window.good":
+		return "Good requests.", "fault.good >= 1900"
+	case "window.skipped":
+		return "Requests that were due and never sent, because the generator was behind; neither good nor bad.", "run.skipped == 0"
+	case "window.availability":
+		return "good / (good + bad).", "fault.availability >= 0.99"
+	case "window.longest_outage":
+		return "The longest stretch from the due time of a bad request to that of the next good one, or to the window's end. " +
+			"Skipped requests neither begin nor end one.", `fault.longest_outage <= duration("2s")`
+	case "window.p50":
+		return "The latency that half of all sent requests had at most, by nearest rank. Latency runs from when a request was due. " +
+			"A failed request counts with the time that it took to fail: read it beside `lost`.", "fault.p50 <= 2 * steady.p50"
+	case "window.p90":
+		return "As p50, of nine requests in ten.", "fault.p90 <= 2 * steady.p90"
+	case "window.p99":
+		return "As p50, of 99 requests in a hundred.", "fault.p99 <= 3 * steady.p99"
+	case "window.max":
+		return "The largest latency of all sent requests.", `fault.max < duration("1s")`
+	case "window.worst(d)":
+		return "The lowest share of good requests in any window of length `d` that lies inside this one. Every possible start is tried, to the " +
+			"nanosecond. Windows in which nothing was sent do not count. Absent where the window is shorter than `d`.", `fault.worst(duration("1s")) >= 0.9`
+	case "window.p(x)":
+		return "As p50, of `x` requests in a hundred; `x` is above 0 and up to 100.", `fault.p(99.9) < duration("2s")`
+	}
+	return moreWords(measure)
+}
+
+// moreWords are words of what is not a window's.
+func moreWords(measure string) (says, example string) {
+	switch measure {
+	case "event.happened":
+		return "It was injected and proved that it bit.", `event("kill").happened`
+	case "event.healed":
+		return "From the injection until every workload that lost a pod has `ready >= desired` again. The workloads are those of the victims. " +
+			"Of each, the judge first finds where the record shows *every* victim gone, terminating or not ready, not before the injection: until " +
+			"then the counts may still be those from before the fault. The first count recorded after that with enough ready pods ends it. The slowest " +
+			"workload counts. What comes back only after *quiet* has ended does not.", `event("kill").healed <= duration("15s")`
+	case "event.recovery":
+		return "Zero when no request due from the injection to the end of *recovery* was bad. Else from the *origin* to the due time of the first " +
+			"request, not due before the origin, that begins a *hold* of 3 s in which at least 99 % of the sent requests were good, if after that hold " +
+			"no window of one second falls below 99 % until the end of *recovery*. When less than a second is left after the hold, that rest is judged " +
+			"as a second. A hold that the end of *recovery* would cut short does not count. The origin is the injection for an instant fault, the " +
+			"proven undo for a lasting one. A hold may itself begin with one of its up to 1 % bad requests. Over several loads it is that of the load " +
+			"which took longest.", `event("kill").recovery <= duration("2s")`
+	case "event.impaired":
+		return "From the injection to the proven undo; zero for an instant fault.", `event("cut").impaired <= duration("21s")`
+	case "workload.ready":
+		return "Pods ready and not terminating, at the end of *quiet*.", `workload("catalog").ready == workload("catalog").desired`
+	case "workload.desired":
+		return "What the controller declares at the end of *quiet*, or for pods without one the scenario.", `workload("catalog").desired == 3`
+	case "workload.pods":
+		return "Pods not terminating, at the end of *quiet*.", `workload("catalog").pods == 3`
+	}
+	return "", ""
+}
