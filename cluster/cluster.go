@@ -71,9 +71,12 @@ type Info struct {
 	Name       string `json:"name"`
 	Provider   string `json:"provider"`
 	Kubernetes string `json:"kubernetes"` // for example "v1.36.3"
-	Nodes      []Node `json:"nodes"`
-	Server     string `json:"server"` // the API's address on the host's loopback
-	DNS        string `json:"dns"`    // the cluster DNS' address, "10.96.0.10"
+	// NodeImage is the published image that nodes are made from; empty when
+	// Squall made all that they are.
+	NodeImage string `json:"nodeImage,omitempty"`
+	Nodes     []Node `json:"nodes"`
+	Server    string `json:"server"` // the API's address on the host's loopback
+	DNS       string `json:"dns"`    // the cluster DNS' address, "10.96.0.10"
 }
 
 // Node is one node of a cluster.

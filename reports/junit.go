@@ -99,6 +99,9 @@ func junitOf(v *Verdict) junitSuite {
 			{"outcome", string(v.Outcome)},
 		},
 	}
+	if v.NodeImage != "" {
+		s.Properties = append(s.Properties, junitProperty{"nodeImage", xmlText(v.NodeImage)})
+	}
 	if len(v.Vacuous) > 0 { // before uncounted is set: it counts whatever the run came to
 		s.add(junitVacuous(v))
 	}

@@ -36,12 +36,13 @@ type Offset = time.Duration
 // Header is the first line of a record. It says all that is needed to
 // understand and to repeat the run.
 type Header struct {
-	Format     string    `json:"format"`     // [Format]
-	Squall     string    `json:"squall"`     // version of squall
-	Kubernetes string    `json:"kubernetes"` // for example "v1.36.3"
-	Provider   string    `json:"provider"`   // "embedded" or "kind"
-	Timers     string    `json:"timers"`     // "stock" or "fast"
-	Scenario   string    `json:"scenario"`   // metadata.name
+	Format     string    `json:"format"`              // [Format]
+	Squall     string    `json:"squall"`              // version of squall
+	Kubernetes string    `json:"kubernetes"`          // for example "v1.36.3"
+	NodeImage  string    `json:"nodeImage,omitempty"` // the published image that nodes are made from, if any
+	Provider   string    `json:"provider"`            // "embedded" or "kind"
+	Timers     string    `json:"timers"`              // "stock" or "fast"
+	Scenario   string    `json:"scenario"`            // metadata.name
 	Twin       string    `json:"twin,omitempty"`
 	Calm       bool      `json:"calm,omitempty"` // the timeline was off
 	Digest     string    `json:"digest"`         // sha256 of scenario.yaml

@@ -96,6 +96,7 @@ func verdicts() []reports.Verdict {
 
 	calm := base
 	calm.Calm, calm.Outcome, calm.Steady, calm.Expect = true, reports.Pass, steady, []reports.Finding{barely}
+	calm.Provider, calm.NodeImage = "kind", "kindest/node:v1.36.4@sha256:099e"
 	return []reports.Verdict{pass, fail, twin, odd, unclear, broken, calm}
 }
 

@@ -128,11 +128,19 @@ func facts(v *Verdict) string {
 	}
 	parts = append(parts,
 		"Kubernetes "+clean(v.Kubernetes),
-		clean(v.Provider),
+		provided(v),
 		clean(v.Timers)+" timers",
 		"seed "+strconv.FormatUint(v.Seed, 10),
 		"took "+Duration(v.Took))
 	return strings.Join(parts, " · ")
+}
+
+// provided is what made the cluster, with the published image of its nodes.
+func provided(v *Verdict) string {
+	if v.NodeImage == "" {
+		return clean(v.Provider)
+	}
+	return clean(v.Provider) + " (" + clean(v.NodeImage) + ")"
 }
 
 // status is the verdict in a word or two.

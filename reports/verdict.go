@@ -19,6 +19,7 @@ type Verdict struct {
 	Calm       bool    `json:"calm,omitempty"`
 	Promise    string  `json:"promise,omitempty"` // metadata.labels.promise
 	Kubernetes string  `json:"kubernetes"`
+	NodeImage  string  `json:"nodeImage,omitempty"` // the published image that nodes are made from
 	Provider   string  `json:"provider"`
 	Timers     string  `json:"timers"`
 	Seed       uint64  `json:"seed"`

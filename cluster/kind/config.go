@@ -40,6 +40,7 @@ func mounts(programs, folder, node string) []v1alpha4.Mount {
 type making struct {
 	name, image, programs, folder string
 	version                       string // of Kubernetes
+	from                          string // the published image under the image, if any
 	port                          int32  // of the API on the host's loopback
 	nodes                         []cluster.Node
 	settings                      settings.Settings

@@ -58,6 +58,9 @@ func (p *Provider) check(ctx context.Context, spec cluster.Spec) error {
 		asked = append(asked, errors.New("a node's size cannot be negative"))
 	}
 	asked = append(asked, p.additions.check(spec))
+	if p.nodeImage != "" {
+		asked = append(asked, nodeimage.CheckRef(p.nodeImage))
+	}
 	host = append(host, checkRoom(spec)...)
 	_, err := engine.Look(ctx)
 	if host = append(host, err); err == nil {
@@ -84,11 +87,11 @@ func (p *Provider) plan(ctx context.Context, spec cluster.Spec, progress func(st
 	if m.settings, err = settings.Resolve(ctx, tree, spec, wiring); err != nil {
 		return making{}, fmt.Errorf("%w:\n%w", cluster.ErrSpec, err)
 	}
-	image, err := nodeimage.Builder{Cache: p.cache, Progress: progress}.Build(ctx, spec.Images)
+	image, err := nodeimage.Builder{Cache: p.cache, From: p.nodeImage, Progress: progress}.Build(ctx, spec.Images)
 	if err != nil {
 		return making{}, err
 	}
-	m.image, m.version = image.Ref, image.KubernetesVersion
+	m.image, m.from, m.version = image.Ref, image.From, image.KubernetesVersion
 	if m.programs, err = keepProgram(p.cache); err != nil {
 		return making{}, err
 	}
@@ -163,7 +166,7 @@ func (p *Provider) fill(ctx context.Context, m making, spec cluster.Spec, progre
 	s := state{
 		Image: m.image, Programs: m.programs, Detached: spec.Detached, NextWorker: spec.Workers + 1,
 		CPU: spec.NodeCPU.Value(), Memory: spec.NodeMemory.Value(), Space: space, Subnet: subnet.String(), Settings: m.settings,
-		Info: cluster.Info{Name: m.name, Provider: Name, Kubernetes: m.version, Nodes: m.nodes,
+		Info: cluster.Info{Name: m.name, Provider: Name, Kubernetes: m.version, NodeImage: m.from, Nodes: m.nodes,
 			Server: fmt.Sprintf("https://127.0.0.1:%d", m.port), DNS: dnsServiceIP},
 	}
 	for _, n := range m.nodes {

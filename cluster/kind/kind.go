@@ -36,6 +36,7 @@ type Provider struct {
 	cache     string
 	plain     bool // see [NewPlain]
 	additions Additions
+	nodeImage string // see [Provider.WithNodeImage]
 }
 
 var _ cluster.Provider = (*Provider)(nil)
@@ -43,3 +44,13 @@ var _ cluster.Provider = (*Provider)(nil)
 // New returns a provider that caches what it builds under the folder cache, and
 // keeps the state of its clusters there.
 func New(cache string) *Provider { return &Provider{cache: cache} }
+
+// WithNodeImage returns a provider whose clusters are made from a published image of
+// kind's nodes, which is pulled where it is not there. It is pinned by its digest
+// and has a patch of the minor version that the components have. What scenarios
+// need is put upon it, so that nodes still import nothing.
+func (p *Provider) WithNodeImage(ref string) *Provider {
+	with := *p
+	with.nodeImage = ref
+	return &with
+}

@@ -46,6 +46,9 @@ Flags:
                        be repeated
   --kind-config FILE   a file in kind's own format that adds mounts, ports and patches
                        of kubeadm's and containerd's configurations; only with --on kind
+  --node-image IMAGE   make nodes from an image that kind's project published and not from
+                       Squall's own: "published" for the one that is nearest to it, or any
+                       that is pinned by its digest; only with --on kind
   --on WHAT            what makes the cluster: embedded, which needs Linux and root;
                        kind, which needs Docker; or auto, the default: embedded as
                        root on Linux, else kind
@@ -62,7 +65,7 @@ Try it:
 // clusterAsked is what "squall cluster up" was asked for.
 type clusterAsked struct {
 	name, on, cpu, memory, timers string
-	kindConfig                    string
+	kindConfig, nodeImage         string
 	workers, controlPlanes        int
 	gates, flags, without         []string
 	registries, images            []string
@@ -91,6 +94,7 @@ func (c *cli) clusterUp() *cobra.Command {
 	cmd.Flags().StringVar(&asked.cpu, "node-cpu", "2", "processors each worker has")
 	cmd.Flags().StringVar(&asked.memory, "node-memory", "2Gi", "memory each worker has")
 	cmd.Flags().StringVar(&asked.kindConfig, "kind-config", "", "a file in kind's format that adds to nodes")
+	addNodeImageFlag(cmd, &asked.nodeImage)
 	addProviderFlag(cmd, &asked.on)
 	return cmd
 }
@@ -111,6 +115,7 @@ func (a clusterAsked) spec() (cluster.Spec, error) {
 	if a.kindConfig != "" && chosen(a.on) != kind.Name {
 		errs = append(errs, fmt.Errorf("--kind-config %s: only kind clusters have that: add --on kind", a.kindConfig))
 	}
+	errs = append(errs, checkNodeImage(a.nodeImage, a.on))
 	_, err := spec.Timers.Set()
 	errs = append(errs, err, a.readChoices(&spec))
 	if spec.NodeCPU, err = resource.ParseQuantity(a.cpu); err != nil || spec.NodeCPU.Sign() <= 0 {
@@ -192,6 +197,19 @@ func (a clusterAsked) readChoices(spec *cluster.Spec) error {
 	return errors.Join(errs...)
 }
 
+// kind is the provider of kind clusters with all that only they have.
+func (a clusterAsked) kind(cache string) (provider, error) {
+	p := kind.New(cache).WithNodeImage(nodeImageRef(a.nodeImage))
+	if a.kindConfig == "" {
+		return p, nil
+	}
+	additions, err := kind.ReadAdditions(a.kindConfig)
+	if err != nil {
+		return nil, misuse(err)
+	}
+	return p.With(additions), nil
+}
+
 func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {
 	spec, err := asked.spec()
 	if err != nil {
@@ -201,12 +219,10 @@ func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {
 	if err != nil {
 		return err
 	}
-	if asked.kindConfig != "" {
-		additions, err := kind.ReadAdditions(asked.kindConfig)
-		if err != nil {
-			return misuse(err)
+	if p.name == kind.Name {
+		if p.provider, err = asked.kind(cache); err != nil {
+			return err
 		}
-		p.provider = kind.New(cache).With(additions)
 	}
 	all, _, err := c.sources()
 	if err != nil {
@@ -232,7 +248,11 @@ func (c *cli) bringUp(cmd *cobra.Command, asked clusterAsked) error {
 
 // describeCluster says what came up and how to use it.
 func (c *cli) describeCluster(info cluster.Info, took time.Duration) error {
-	fmt.Fprintf(c.stdout, "cluster %s is up after %.1f s: Kubernetes %s, API at %s\n\n", info.Name, took.Seconds(), info.Kubernetes, info.Server)
+	from := ""
+	if info.NodeImage != "" {
+		from = " from " + info.NodeImage
+	}
+	fmt.Fprintf(c.stdout, "cluster %s is up after %.1f s: Kubernetes %s%s, API at %s\n\n", info.Name, took.Seconds(), info.Kubernetes, from, info.Server)
 	out := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
 	for _, n := range info.Nodes {
 		role := "worker"

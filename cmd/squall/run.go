@@ -37,6 +37,9 @@ Flags:
   --on WHAT               what makes the clusters: embedded, which needs Linux and root;
                           kind, which needs Docker; or auto, the default: embedded as
                           root on Linux, else kind
+  --node-image IMAGE      make nodes from an image that kind's project published and not
+                          from Squall's own: "published" for the one that is nearest to
+                          it, or any that is pinned by its digest; only with --on kind
   --keep                  leave each cluster up, for a look at it; implies --no-twins
   --debug-no-inject       do everything but inject the faults; never a pass
 
@@ -58,6 +61,7 @@ type running struct {
 	calm              bool
 	runs, json, junit string
 	inconclusive, on  string
+	nodeImage         string
 	keep, noInject    bool
 }
 
@@ -83,6 +87,7 @@ func (c *cli) run() *cobra.Command {
 	flags.StringVar(&r.inconclusive, "on-inconclusive", "", "fail, ignore or retry:N")
 	flags.BoolVar(&r.keep, "keep", false, "leave the clusters up")
 	flags.BoolVar(&r.noInject, "debug-no-inject", false, "do not inject the faults")
+	addNodeImageFlag(cmd, &r.nodeImage)
 	addProviderFlag(cmd, &r.on)
 	_ = cmd.RegisterFlagCompletionFunc("on-inconclusive",
 		cobra.FixedCompletions([]string{"fail", "ignore", "retry:1"}, cobra.ShellCompDirectiveNoFileComp))

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"squall/cluster/kind"
 	"squall/reports"
 	"squall/scenarios"
 	"squall/scenarios/run"
@@ -17,7 +18,7 @@ import (
 
 // check refuses flags that make no sense.
 func (r running) check() error {
-	errs := []error{checkProvider(r.on), suite.CheckOnInconclusive(r.inconclusive)}
+	errs := []error{checkProvider(r.on), checkNodeImage(r.nodeImage, r.on), suite.CheckOnInconclusive(r.inconclusive)}
 	if r.keep && r.calm {
 		errs = append(errs, errors.New("--keep and --calm cannot go together: the calm control makes several clusters"))
 	}
@@ -42,6 +43,9 @@ func (c *cli) suiteOptions(ctx context.Context, r running) (suite.Options, error
 	maker, cache, err := c.maker(ctx, r.on)
 	if err != nil {
 		return suite.Options{}, err
+	}
+	if maker.name == kind.Name {
+		maker.provider = kind.New(cache).WithNodeImage(nodeImageRef(r.nodeImage))
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -21,7 +21,7 @@ func Judge(s *scenarios.Scenario, rec *reports.Record) reports.Verdict {
 	v := reports.Verdict{
 		Scenario: rec.Header.Scenario, Twin: rec.Header.Twin, Calm: rec.Header.Calm,
 		Promise:    s.Metadata.Labels["promise"],
-		Kubernetes: rec.Header.Kubernetes, Provider: rec.Header.Provider,
+		Kubernetes: rec.Header.Kubernetes, NodeImage: rec.Header.NodeImage, Provider: rec.Header.Provider,
 		Timers: rec.Header.Timers, Seed: rec.Header.Seed,
 		Took: r.took,
 	}

@@ -62,7 +62,7 @@ func soundRun(loads ...string) *tape {
 		loads = []string{"browse"}
 	}
 	t := &tape{rec: reports.Record{Header: reports.Header{
-		Format: reports.Format, Scenario: "pod-kill", Kubernetes: "v1.36.3",
+		Format: reports.Format, Scenario: "pod-kill", Kubernetes: "v1.36.3", NodeImage: "an-image",
 		Provider: "embedded", Timers: "stock", Seed: 7,
 	}}}
 	for _, p := range []struct {

@@ -29,6 +29,7 @@ func TestASoundRunPasses(t *testing.T) {
 	assert.Empty(t, v.Reasons)
 	assert.Equal(t, "P02", v.Promise)
 	assert.Equal(t, "v1.36.3", v.Kubernetes)
+	assert.Equal(t, "an-image", v.NodeImage)
 	assert.Equal(t, "stock", v.Timers)
 	assert.Equal(t, uint64(7), v.Seed)
 	assert.Equal(t, downAt+sec, v.Took)

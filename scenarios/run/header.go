@@ -56,8 +56,9 @@ func randomHex(n int) string {
 // header is the record's first line.
 func (c *conductor) header() reports.Header {
 	h := reports.Header{
-		Squall: c.options.Version, Kubernetes: c.cluster.Info().Kubernetes, Provider: c.options.ProviderName,
-		Timers: c.scenario.Spec.Cluster.Timers, Scenario: c.scenario.Metadata.Name, Twin: c.scenario.Twin,
+		Squall: c.options.Version, Kubernetes: c.cluster.Info().Kubernetes, NodeImage: c.cluster.Info().NodeImage,
+		Provider: c.options.ProviderName,
+		Timers:   c.scenario.Spec.Cluster.Timers, Scenario: c.scenario.Metadata.Name, Twin: c.scenario.Twin,
 		Calm: c.options.Calm, Digest: c.plan.Digest, Seed: c.options.Seed,
 		Started: c.clock.began.UTC(), Host: hostFacts(),
 	}

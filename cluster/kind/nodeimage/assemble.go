@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,42 +18,70 @@ import (
 // unpacked; it takes a second.
 const unpackDeadline = time.Minute
 
-// assemble makes the node image: it starts the base with nothing but containerd
-// in it, has that unpack the images, and puts its folder into an image over the
-// base.
-func (b Builder) assemble(ctx context.Context, base image.Image, images []image.Image, key, ref string) (err error) {
+// assemble makes the node image over Squall's own base.
+func (b Builder) assemble(ctx context.Context, base image.Image, images []image.Image, key, ref string) error {
 	b.say("loading the base of the node image")
 	if _, err := docker(ctx, nil, "load", "--quiet", "--input", base.Archive); err != nil {
 		return err
 	}
+	u, err := b.startUnpacker(ctx, key, baseRef)
+	if err != nil {
+		return err
+	}
+	return u.endAfter(ctx, func() error {
+		spec, err := u.containerSpec(ctx)
+		if err != nil {
+			return err
+		}
+		if err := b.importAll(ctx, u, images); err != nil {
+			return err
+		}
+		if err := u.alias(ctx); err != nil {
+			return err
+		}
+		return b.seal(ctx, u, ref, sealing{base: baseRef, labels: map[string]string{labelImage: key},
+			files: map[string]string{"/etc/containerd/cri-base.json": string(spec)}})
+	})
+}
+
+// unpacker is a container of a base with nothing but containerd in it, which
+// unpacks images.
+type unpacker struct{ id string }
+
+// startUnpacker starts one. When it fails nothing is left.
+func (b Builder) startUnpacker(ctx context.Context, key, base string) (unpacker, error) {
 	// It has a name before it is made, so that it is removed also when making or
 	// starting it fails halfway.
-	id := "squall-node-image-" + key + "-" + strings.ToLower(rand.Text()[:8])
-	defer func() {
-		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), unpackDeadline)
-		defer cancel()
-		_, late := docker(undo, nil, "rm", "--force", "--volumes", id)
-		err = errors.Join(err, late)
-	}()
-	_, err = docker(ctx, nil, "run", "--detach", "--name", id, "--privileged", "--label", labelBuild+"="+key, "--network", "none",
-		"--tmpfs", "/run", "--tmpfs", "/tmp", "--volume", "/var/lib/containerd", "--entrypoint", "/usr/local/bin/containerd", baseRef)
+	u := unpacker{id: "squall-node-image-" + key + "-" + strings.ToLower(rand.Text()[:8])}
+	_, err := docker(ctx, nil, "run", "--detach", "--name", u.id, "--privileged", "--label", labelBuild+"="+key, "--network", "none",
+		"--tmpfs", "/run", "--tmpfs", "/tmp", "--volume", "/var/lib/containerd", "--entrypoint", "/usr/local/bin/containerd", base)
+	if err == nil {
+		err = waitContainerd(ctx, u.ctr("version"))
+	}
 	if err != nil {
-		return err
+		return u, u.endAfter(ctx, func() error { return err })
 	}
-	spec, err := b.containerSpec(ctx, id)
-	if err != nil {
-		return err
-	}
-	if err := b.unpack(ctx, id, images); err != nil {
-		return err
-	}
-	return b.seal(ctx, id, spec, key, ref)
+	return u, nil
+}
+
+// endAfter removes the container once something was done with it.
+func (u unpacker) endAfter(ctx context.Context, do func() error) error {
+	err := do()
+	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), unpackDeadline)
+	defer cancel()
+	_, late := docker(undo, nil, "rm", "--force", "--volumes", u.id)
+	return errors.Join(err, late)
+}
+
+// ctr are docker's arguments for a command of containerd's own client.
+func (u unpacker) ctr(args ...string) []string {
+	return append([]string{"exec", "--interactive", u.id, "ctr", "--namespace", "k8s.io"}, args...)
 }
 
 // containerSpec is what every container of a node starts from: containerd's own
 // default, without limits, which the host may not let be raised.
-func (b Builder) containerSpec(ctx context.Context, id string) ([]byte, error) {
-	out, err := docker(ctx, nil, "exec", id, "ctr", "oci", "spec")
+func (u unpacker) containerSpec(ctx context.Context) ([]byte, error) {
+	out, err := docker(ctx, nil, "exec", u.id, "ctr", "oci", "spec")
 	if err != nil {
 		return nil, err
 	}
@@ -70,27 +97,26 @@ func (b Builder) containerSpec(ctx context.Context, id string) ([]byte, error) {
 	return json.Marshal(spec)
 }
 
-// unpack imports the images and gives the nodes' own the names that kubeadm and
-// kind's containerd look for.
-func (b Builder) unpack(ctx context.Context, id string, images []image.Image) error {
-	ctr := func(args ...string) []string {
-		return append([]string{"exec", "--interactive", id, "ctr", "--namespace", "k8s.io"}, args...)
-	}
-	if err := waitContainerd(ctx, ctr("version")); err != nil {
-		return err
-	}
+// importAll imports images, unpacked.
+func (b Builder) importAll(ctx context.Context, u unpacker, images []image.Image) error {
 	for _, img := range images {
 		b.say("unpacking %s", img.Ref)
-		if err := load(ctx, img, ctr("images", "import", "--local")); err != nil {
+		if err := load(ctx, img, u.ctr("images", "import", "--local")); err != nil {
 			return fmt.Errorf("unpacking %s: %w", img.Ref, err)
 		}
 	}
-	wanted, err := docker(ctx, nil, "exec", id, "kubeadm", "config", "images", "list", "--kubernetes-version", components.KubernetesVersion)
+	return nil
+}
+
+// alias gives the nodes' own images the names that kubeadm and kind's containerd
+// look for.
+func (u unpacker) alias(ctx context.Context) error {
+	wanted, err := docker(ctx, nil, "exec", u.id, "kubeadm", "config", "images", "list", "--kubernetes-version", components.KubernetesVersion)
 	if err != nil {
 		return err
 	}
 	for to, from := range aliases(strings.Fields(wanted)) {
-		if _, err := docker(ctx, nil, ctr("images", "tag", "--force", from, to)...); err != nil {
+		if _, err := docker(ctx, nil, u.ctr("images", "tag", "--force", from, to)...); err != nil {
 			return err
 		}
 	}
@@ -152,43 +178,4 @@ func waitContainerd(ctx context.Context, version []string) error {
 		case <-time.After(100 * time.Millisecond): // nothing announces its socket outside
 		}
 	}
-}
-
-// seal makes an image of the base and what containerd has unpacked.
-func (b Builder) seal(ctx context.Context, id string, spec []byte, key, ref string) error {
-	b.say("sealing the node image")
-	folder := filepath.Join(b.Cache, "kind", "sealing")
-	if err := os.RemoveAll(folder); err != nil { // of a builder that was killed
-		return err
-	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	defer os.RemoveAll(folder)
-	if _, err := docker(ctx, nil, "stop", "--time", "30", id); err != nil { // with SIGRTMIN+3 it would not end
-		return err
-	}
-	if err := copyOut(ctx, id, "/var/lib/containerd", filepath.Join(folder, "store.tar")); err != nil {
-		return err
-	}
-	for name, content := range map[string]string{
-		"cri-base.json": string(spec),
-		"Dockerfile": "FROM " + baseRef + "\nADD store.tar /var/lib/\nCOPY cri-base.json /etc/containerd/cri-base.json\n" +
-			"LABEL " + labelImage + "=" + key + "\n",
-	} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
-			return err
-		}
-	}
-	_, err := docker(ctx, nil, "build", "--quiet", "--network", "none", "--tag", ref, folder)
-	return err
-}
-
-// copyOut writes a folder of a container to a tar file.
-func copyOut(ctx context.Context, id, from, to string) error {
-	f, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dockerTo(ctx, f, "cp", id+":"+from, "-"), f.Close())
 }

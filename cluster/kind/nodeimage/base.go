@@ -75,15 +75,8 @@ func ownFiles(tree components.Tree) ([]image.File, error) {
 		files = append(files, image.File{Path: path, Content: []byte(content)})
 	}
 	text("/kind/version", components.KubernetesVersion)
-	text("/kind/manifests/default-cni.yaml", placeholder("squall-network", "The network of pods is kept by the unit squall-node."))
-	text("/kind/manifests/default-storage.yaml", placeholder("squall-storage", "The provisioner of volumes is part of the unit squall-node."))
 	text("/etc/systemd/journald.conf.d/10-kind.conf", "[Journal]\nReadKMsg=no\n")
-	text("/etc/systemd/system/"+prepareUnit, "[Unit]\nDescription=Squall: makes the node what it is to be\n"+
-		"ConditionPathExists=/squall/bin/squall\nBefore=kubelet.service\n"+
-		"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/squall/bin/squall-node-prepare\n")
-	text("/etc/systemd/system/"+nodeUnit, "[Unit]\nDescription=Squall: the network of pods and the node's own services\n"+
-		"ConditionPathExists=/squall/bin/squall\nAfter="+prepareUnit+"\nStartLimitIntervalSec=0\n"+
-		"[Service]\nRestart=always\nRestartSec=200ms\nExecStart=/squall/bin/squall-node\n")
+	files = append(append(files, unitFiles()...), placeholderFiles()...)
 	// kind's entrypoint chooses by it how iptables works. The packages' own
 	// registry of alternatives is written by scripts that were not run.
 	files = append(files, image.File{Path: "/usr/bin/update-alternatives", Mode: 0o755,
@@ -101,9 +94,32 @@ const (
 	nodeUnit    = "squall-node.service"
 )
 
-// placeholder is a manifest for kind, which wants to create one.
-func placeholder(name, says string) string {
-	return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: kube-system}\ndata: {note: %q}\n", name, says)
+// unitFiles are these units.
+func unitFiles() []image.File {
+	unit := func(name, text string) image.File {
+		return image.File{Path: "/etc/systemd/system/" + name, Content: []byte(text)}
+	}
+	return []image.File{
+		unit(prepareUnit, "[Unit]\nDescription=Squall: makes the node what it is to be\n"+
+			"ConditionPathExists=/squall/bin/squall\nBefore=kubelet.service\n"+
+			"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/squall/bin/squall-node-prepare\n"),
+		unit(nodeUnit, "[Unit]\nDescription=Squall: the network of pods and the node's own services\n"+
+			"ConditionPathExists=/squall/bin/squall\nAfter="+prepareUnit+"\nStartLimitIntervalSec=0\n"+
+			"[Service]\nRestart=always\nRestartSec=200ms\nExecStart=/squall/bin/squall-node\n"),
+	}
+}
+
+// placeholderFiles are manifests for kind, which wants to create a network of pods
+// and a provisioner of its own.
+func placeholderFiles() []image.File {
+	manifest := func(file, name, says string) image.File {
+		return image.File{Path: "/kind/manifests/" + file, Content: []byte(fmt.Sprintf(
+			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: kube-system}\ndata: {note: %q}\n", name, says))}
+	}
+	return []image.File{
+		manifest("default-cni.yaml", "squall-network", "The network of pods is kept by the unit squall-node."),
+		manifest("default-storage.yaml", "squall-storage", "The provisioner of volumes is part of the unit squall-node."),
+	}
 }
 
 // links are what the packages' scripts, and kind's builder, would link: names of

@@ -62,11 +62,16 @@ func Remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pulled, err := pulledFor(ctx, refs)
+	if err != nil {
+		return err
+	}
 	if there, err := has(ctx, baseRef); err != nil {
 		return err
 	} else if there {
 		refs = append(refs, baseRef)
 	}
+	refs = append(refs, pulled...)
 	if len(refs) == 0 {
 		return nil
 	}

@@ -40,6 +40,9 @@ const (
 type Builder struct {
 	// Cache is Squall's cache folder.
 	Cache string
+	// From is a published image of kind's nodes to build upon, pinned by its digest;
+	// see [CheckRef]. Empty means Squall's own, which needs no registry.
+	From string
 	// Progress takes a line before anything that takes long; nil drops it.
 	Progress func(string)
 }
@@ -50,6 +53,8 @@ type Image struct {
 	Ref string
 	// KubernetesVersion is for example "v1.36.3".
 	KubernetesVersion string
+	// From is [Builder.From].
+	From string
 }
 
 func (b Builder) say(format string, args ...any) {
@@ -66,35 +71,45 @@ func (b Builder) Build(ctx context.Context, images []image.Image) (Image, error)
 		return Image{}, err
 	}
 	parts := image.Builder{Dir: filepath.Join(b.Cache, "images"), Progress: b.Progress}
-	base, err := b.base(ctx, parts, tree)
-	if err != nil {
-		return Image{}, fmt.Errorf("making the node image: %w", err)
-	}
 	system, err := systemImages(ctx, parts, tree)
 	if err != nil {
 		return Image{}, fmt.Errorf("making the images of the nodes' programs: %w", err)
 	}
-	key := keyOf(tree.Digest(), base, append(slices.Clone(system), images...))
-	made := Image{Ref: "squall.local/node:" + key, KubernetesVersion: components.KubernetesVersion}
-	if there, err := has(ctx, made.Ref); err != nil || there {
-		return made, err
+	if b.From != "" {
+		return b.fromPublished(ctx, system, images)
 	}
-	unlock, err := b.lock(ctx)
+	base, err := b.base(ctx, parts, tree)
 	if err != nil {
-		return Image{}, err
+		return Image{}, fmt.Errorf("making the node image: %w", err)
 	}
-	defer unlock()
-	if there, err := has(ctx, made.Ref); err != nil || there {
-		return made, err // another squall made it while we waited
-	}
-	if err := sweep(ctx); err != nil {
-		return Image{}, fmt.Errorf("removing what a killed builder left: %w", err)
-	}
-	b.say("making the node image %s", made.Ref)
-	if err := b.assemble(ctx, base, append(system, images...), key, made.Ref); err != nil {
+	all := append(system, images...)
+	key := keyOf(tree.Digest(), base, all)
+	made := Image{Ref: "squall.local/node:" + key, KubernetesVersion: components.KubernetesVersion}
+	err = b.once(ctx, made.Ref, func(ctx context.Context) error { return b.assemble(ctx, base, all, key, made.Ref) })
+	if err != nil {
 		return Image{}, fmt.Errorf("making the node image: %w", err)
 	}
 	return made, nil
+}
+
+// once makes an image unless the engine has it, while no other squall does.
+func (b Builder) once(ctx context.Context, ref string, make func(context.Context) error) error {
+	if there, err := has(ctx, ref); err != nil || there {
+		return err
+	}
+	unlock, err := b.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if there, err := has(ctx, ref); err != nil || there {
+		return err // another squall made it while we waited
+	}
+	if err := sweep(ctx); err != nil {
+		return fmt.Errorf("removing what a killed builder left: %w", err)
+	}
+	b.say("making the node image %s", ref)
+	return make(ctx)
 }
 
 // keyOf names what an image is made of.
