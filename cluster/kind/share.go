@@ -4,9 +4,10 @@ package kind
 // be machines of their own. Here they and the control plane share the host's
 // processors, and a service stands still when pods have to wait for the daemons
 // that start and end other pods. So pods come before the daemons of their node,
-// and workers before the control plane, as on embedded clusters. Shares are bounds, too: pods
-// that burn all they get leave the daemons a fifth of a node with one processor, and workers leave
-// the control plane a fifth of a host with two.
+// and workers before the control plane, as on embedded clusters. Shares are
+// bounds, too: pods that burn all they get leave the daemons a fifth of a node
+// with one processor, and two busy workers leave the control plane a fifth of the
+// host.
 const (
 	// wholeShare is a control plane's, and what the kernel gives who says nothing:
 	// cpu.shares of control groups of version 1. Engines turn it into cpu.weight by

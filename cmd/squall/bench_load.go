@@ -22,6 +22,9 @@ Usage:
 
 Flags:
   --for DURATION   how long each rate is held; default 10s
+  --against vegeta compare with vegeta's own library, both against a server on the
+                   loopback: no cluster, no root
+  --rounds N       how often each is measured then, by turns; default 3
   --on WHAT        what makes the cluster: embedded, kind or auto, the default: embedded
                    as root on Linux, else kind
 
@@ -29,8 +32,13 @@ First 1000 requests a second are held, then the rate grows by half until it is n
 held honestly any more. A rate is honest when nothing is skipped and the send lag,
 the time from due to sent, has a p99 of at most 10 ms.
 
+With --against the rates are 1000 and 5000 a second, then 1000 against a server that
+answers nothing for 3 s, where vegeta has 50 workers, as people give it. True is the time
+from when requests were due by the schedule to when the server had answered.
+
 Try it:
   sudo squall bench load
+  squall bench load --against vegeta
 `
 
 // maxBenchLag is the largest p99 of the send lag of an honest rate.
@@ -50,7 +58,8 @@ func (r rateResult) honest() bool {
 
 func (c *cli) benchLoad() *cobra.Command {
 	var length time.Duration
-	var on string
+	var on, against string
+	var rounds int
 	cmd := &cobra.Command{
 		Use:               "load",
 		Args:              arguments(0, 0, "bench load"),
@@ -58,6 +67,12 @@ func (c *cli) benchLoad() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if length < time.Second {
 				return misuse(fmt.Errorf("--for %s: at least 1s", length))
+			}
+			if against != "" {
+				if against != "vegeta" || rounds < 1 {
+					return misuse(fmt.Errorf("--against %s --rounds %d: it is vegeta, and at least one round", against, rounds))
+				}
+				return c.compareLoads(cmd.Context(), rounds, length)
 			}
 			if err := checkProvider(on); err != nil {
 				return misuse(err)
@@ -67,6 +82,8 @@ func (c *cli) benchLoad() *cobra.Command {
 	}
 	written(cmd, "measure how much load is sent honestly", benchLoadHelp)
 	cmd.Flags().DurationVar(&length, "for", 10*time.Second, "how long each rate is held")
+	cmd.Flags().StringVar(&against, "against", "", "an engine to compare with")
+	cmd.Flags().IntVar(&rounds, "rounds", 3, "how often each is measured")
 	addProviderFlag(cmd, &on)
 	return cmd
 }

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// maxNap is the end of a wait that is slept finely and that nothing interrupts.
+const maxNap = 2 * time.Millisecond
+
 // pacer is a vegeta.Pacer that holds every request back until it is due, and
 // says stop when all were released or its context has ended.
 //
@@ -17,6 +20,7 @@ type pacer struct {
 	spec  Spec
 	total uint64
 	timer *time.Timer
+	naps  napper
 	// released is how many requests were let go; read it only after the engine
 	// has ended.
 	released uint64
@@ -33,18 +37,20 @@ func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 	if hits >= p.total || p.ctx.Err() != nil {
 		return 0, true
 	}
-	wait := p.spec.due(hits) - p.clock.now()
-	if wait <= 0 {
-		return 0, false
+	due := p.spec.due(hits)
+	if far := due - p.clock.now() - maxNap; far > 0 {
+		p.timer.Reset(far)
+		select {
+		case <-p.timer.C:
+		case <-p.ctx.Done():
+			p.timer.Stop()
+			return 0, true
+		}
 	}
-	p.timer.Reset(wait)
-	select {
-	case <-p.timer.C:
-		return 0, false
-	case <-p.ctx.Done():
-		p.timer.Stop()
-		return 0, true
+	for wait := due - p.clock.now(); wait > 0; wait = due - p.clock.now() {
+		p.naps.nap(wait)
 	}
+	return 0, false
 }
 
 // Rate implements vegeta.Pacer.

@@ -3,6 +3,7 @@ package nodeimage
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -53,20 +54,29 @@ func (b Builder) fromPublished(ctx context.Context, system, images []image.Image
 	return made, err
 }
 
-// assembleOver is assemble over a published image.
-func (b Builder) assembleOver(ctx context.Context, images []image.Image, key, ref string) error {
+// assembleOver is assemble over a published image. When it fails, what was pulled
+// for it is removed.
+func (b Builder) assembleOver(ctx context.Context, images []image.Image, key, ref string) (err error) {
 	pulled, err := b.pull(ctx)
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil && pulled {
+			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), unpackDeadline)
+			defer cancel()
+			_, late := docker(undo, nil, "image", "rm", b.From)
+			err = errors.Join(err, late)
+		}
+	}()
 	u, err := b.startUnpacker(ctx, key, b.From)
 	if err != nil {
-		return fmt.Errorf("is it a node image of kind? %w", err)
+		return fmt.Errorf("%w; is it a node image of kind?", err)
 	}
 	return u.endAfter(ctx, func() error {
 		version, err := docker(ctx, nil, "exec", u.id, "cat", "/kind/version")
 		if err != nil {
-			return fmt.Errorf("is it a node image of kind? %w", err)
+			return fmt.Errorf("%w; is it a node image of kind?", err)
 		}
 		if err := sameMinor(version); err != nil {
 			return err
