@@ -41,7 +41,7 @@ docker: build
 test-scenario: components
 	$(SUDO) bin/squall --cache "$(CACHE_HOME)/squall" run $(SCENARIO) --on $(ON) --seed $(SEED) --runs $(RUNS) $(if $(INCONCLUSIVE),--on-inconclusive $(INCONCLUSIVE))
 
-# All that CI runs besides test-scenario.
+# All that CI runs besides test-scenario and kind-suite.
 test: lint unit cross cluster-tests
 
 lint:

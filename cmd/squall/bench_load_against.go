@@ -92,8 +92,8 @@ func (c *cli) compareAt(ctx context.Context, out io.Writer, t *target, name stri
 	if l.workers > 0 {
 		engine = fmt.Sprintf("vegeta, %d workers", l.workers)
 	}
-	showEngine(out, name, "squall", ours)
-	showEngine(out, name, engine, theirs)
+	showEngine(out, name, "squall", ours, l.freeze)
+	showEngine(out, name, engine, theirs, l.freeze)
 	fmt.Fprintf(out, "%s\tratio\t%s\t%s\t%s\t\t\t\n", name,
 		ratios(ours, theirs, func(f engineFigures) time.Duration { return f.lagP50 }),
 		ratios(ours, theirs, func(f engineFigures) time.Duration { return f.lagP99 }),
@@ -101,8 +101,10 @@ func (c *cli) compareAt(ctx context.Context, out io.Writer, t *target, name stri
 	return nil
 }
 
-// showEngine writes the medians of an engine's figures.
-func showEngine(out io.Writer, name, engine string, all []engineFigures) {
+// showEngine writes the medians of an engine's figures. Whether it tells the truth is
+// shown of a frozen server: an answer that takes microseconds is heard much later
+// than it was given.
+func showEngine(out io.Writer, name, engine string, all []engineFigures, frozen bool) {
 	median := func(of func(engineFigures) time.Duration) string {
 		var s sample
 		for _, f := range all {
@@ -110,15 +112,19 @@ func showEngine(out io.Writer, name, engine string, all []engineFigures) {
 		}
 		return short(time.Duration(s.median()))
 	}
-	var told sample
-	for _, f := range all {
-		told = append(told, float64(f.reported)/float64(max(1, f.truth)))
+	told := "-"
+	if frozen {
+		var s sample
+		for _, f := range all {
+			s = append(s, float64(f.reported)/float64(max(1, f.truth)))
+		}
+		told = spreadOfRatios(s)
 	}
 	fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, engine,
 		median(func(f engineFigures) time.Duration { return f.lagP50 }),
 		median(func(f engineFigures) time.Duration { return f.lagP99 }), median(engineFigures.perRequest),
 		median(func(f engineFigures) time.Duration { return f.reported }),
-		median(func(f engineFigures) time.Duration { return f.truth }), spreadOfRatios(told))
+		median(func(f engineFigures) time.Duration { return f.truth }), told)
 }
 
 // ratios compares round by round.
@@ -271,7 +277,7 @@ func (t *target) vegeta(ctx context.Context, l loadCase) (engineFigures, error) 
 	if err := errors.Join(err, out.Close()); err != nil {
 		return engineFigures{}, err
 	}
-	return engineFigures{sent: f.Sent, lagP50: f.LagP50, lagP99: f.LagP99, cpu: f.CPU, reported: f.Reported99, truth: t.truth(f.Began, l.rate)}, nil
+	return engineFigures{sent: f.Sent, lagP50: f.LagP50, lagP99: f.LagP99, cpu: f.CPU, reported: f.Reported99, truth: t.truth(f.Began+int64(time.Second)/int64(l.rate), l.rate)}, nil
 }
 
 // part is the output of a part of squall that runs as a process of its own.

@@ -50,7 +50,7 @@ func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 	for wait := due - p.clock.now(); wait > 0; wait = due - p.clock.now() {
 		p.naps.nap(wait)
 	}
-	return 0, false
+	return 0, p.ctx.Err() != nil
 }
 
 // Rate implements vegeta.Pacer.

@@ -35,18 +35,24 @@ func TestOnlyPatchesOfTheComponentsMinorAreTaken(t *testing.T) {
 	}
 }
 
-// serve has a registry on the loopback hold a stand-in for a published image, which
-// cannot be had without a network: Squall's own base. It returns its reference, of
+// standIn is the archive of an image that stands for a published one, which cannot
+// be had without a network: Squall's own base.
+func standIn(t *testing.T) string {
+	t.Helper()
+	b := Builder{Cache: cacheDir()}
+	tree, err := components.Builder{Dir: filepath.Join(b.Cache, "components")}.Build(t.Context())
+	require.NoError(t, err)
+	base, err := b.base(t.Context(), image.Builder{Dir: filepath.Join(b.Cache, "images")}, tree)
+	require.NoError(t, err)
+	return base.Archive
+}
+
+// serve has a registry on the loopback hold an image, and returns its reference, of
 // which the engine knows nothing.
-func serve(t *testing.T) string {
+func serve(t *testing.T, archive string) string {
 	t.Helper()
 	ctx := t.Context()
-	b := Builder{Cache: cacheDir()}
-	tree, err := components.Builder{Dir: filepath.Join(b.Cache, "components")}.Build(ctx)
-	require.NoError(t, err)
-	base, err := b.base(ctx, image.Builder{Dir: filepath.Join(b.Cache, "images")}, tree)
-	require.NoError(t, err)
-	host, stop, err := imagetest.Serve(base.Archive, "kindest/node:v1")
+	host, stop, err := imagetest.Serve(archive, "kindest/node:v1")
 	require.NoError(t, err)
 	t.Cleanup(stop)
 	tag := host + "/kindest/node:v1"
@@ -67,7 +73,7 @@ func serve(t *testing.T) string {
 }
 
 func TestAPublishedImageIsBuiltUpon(t *testing.T) {
-	ref := serve(t)
+	ref := serve(t, standIn(t))
 	var said []string
 	b := Builder{Cache: cacheDir(), From: ref, Progress: func(line string) { said = append(said, line) }}
 	made, err := b.Build(t.Context(), nil)
@@ -98,25 +104,27 @@ func TestAnImageThatCannotBePulledSaysWhatToDo(t *testing.T) {
 	assert.ErrorContains(t, err, "leave --node-image out")
 }
 
-func TestAnImageThatIsNoNodesIsRefusedAndNothingIsLeft(t *testing.T) {
+func TestAnImageOfAnotherMinorIsRefusedAndNothingIsLeft(t *testing.T) {
 	ctx := t.Context()
 	folder := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "Dockerfile"), []byte("FROM "+baseRef+"\nRUN [\"/bin/sh\", \"-c\", \"echo v1.2.3 > /kind/version\"]\n"), 0o600))
+	_, err := docker(ctx, nil, "load", "--quiet", "--input", standIn(t))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "version"), []byte("v1.2.3"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Dockerfile"), []byte("FROM "+baseRef+"\nCOPY version /kind/version\n"), 0o600))
 	const old = "squall.local/node-old:test"
-	_, err := docker(ctx, nil, "build", "--quiet", "--network", "none", "--tag", old, folder)
+	archive := filepath.Join(folder, "old.tar")
+	_, err = docker(ctx, nil, "build", "--quiet", "--network", "none", "--tag", old, folder)
 	require.NoError(t, err)
-	defer docker(context.Background(), nil, "image", "rm", "--force", old)
-	u, err := Builder{Cache: cacheDir()}.startUnpacker(ctx, "test", old)
+	_, err = docker(ctx, nil, "save", "--output", archive, old)
 	require.NoError(t, err)
-	version := ""
-	require.NoError(t, u.endAfter(ctx, func() error {
-		version, err = docker(ctx, nil, "exec", u.id, "cat", "/kind/version")
-		return err
-	}))
-	assert.ErrorContains(t, sameMinor(version), "it has Kubernetes v1.2.3")
+	_, err = docker(ctx, nil, "image", "rm", "--force", old)
+	require.NoError(t, err)
 
-	_, err = Builder{Cache: cacheDir()}.startUnpacker(ctx, "test", "squall.local/nothing:test")
-	require.Error(t, err)
+	ref := serve(t, archive)
+	_, err = Builder{Cache: cacheDir(), From: ref}.Build(ctx, nil)
+	assert.ErrorContains(t, err, "it has Kubernetes v1.2.3, and this Squall is made for v1.36")
+	_, err = docker(ctx, nil, "image", "inspect", ref)
+	assert.Error(t, err, "it was pulled in vain and is still there")
 	left, err := docker(ctx, nil, "ps", "--all", "--quiet", "--filter", "label="+labelBuild)
 	require.NoError(t, err)
 	assert.Empty(t, left)

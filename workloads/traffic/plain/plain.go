@@ -27,12 +27,13 @@ type Spec struct {
 
 // Figures are what came of it.
 type Figures struct {
-	Began int64  `json:"began"` // when request 0 was due, on [traffic.Monotonic]'s clock
+	// Began is when its schedule began, on [traffic.Monotonic]'s clock. Its constant
+	// pacer has request n due n + 1 intervals later (vegeta v12.13: lib/pacer.go).
+	Began int64  `json:"began"`
 	Sent  uint64 `json:"sent"`
 	// Reported99 is the p99 of the latency, as vegeta reports it.
 	Reported99 time.Duration `json:"reported99"`
-	// The send lag is the time from due, Began + n / Rate, to when vegeta says that
-	// it was sent.
+	// The send lag is the time from due to when vegeta says that it was sent.
 	LagP50 time.Duration `json:"lagP50"`
 	LagP99 time.Duration `json:"lagP99"`
 	CPU    time.Duration `json:"cpu"` // of this process
@@ -59,7 +60,7 @@ func Main(ctx context.Context, in io.Reader, out io.Writer) error {
 	lags := hdrhistogram.New(1, int64(time.Hour/time.Microsecond), 3) // in microseconds
 	for r := range attacker.Attack(target, vegeta.ConstantPacer{Freq: s.Rate, Per: time.Second}, s.For, "") {
 		metrics.Add(r)
-		due := time.Duration(float64(r.Seq) / float64(s.Rate) * float64(time.Second))
+		due := time.Duration(float64(r.Seq+1) / float64(s.Rate) * float64(time.Second))
 		_ = lags.RecordValue(max(0, int64((r.Timestamp.Sub(began)-due)/time.Microsecond))) // an hour is enough
 	}
 	metrics.Close()
