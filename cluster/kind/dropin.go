@@ -16,11 +16,8 @@ func dropIns() []dropIn {
 	for _, unit := range loggedUnits() {
 		all = append(all, dropIn{unit + ".conf", "/etc/systemd/system/" + unit + ".service.d/90-squall-log.conf", logging(unit)})
 	}
-	share := func(unit, section string) dropIn {
-		return dropIn{unit + ".share.conf", "/etc/systemd/system/" + unit + ".d/90-squall-share.conf",
-			fmt.Sprintf("[%s]\nCPUWeight=%d\n", section, daemonWeight)}
-	}
-	return append(all, share("system.slice", "Slice"), share("kubelet.service", "Service"))
+	return append(all, dropIn{"system.slice.conf", "/etc/systemd/system/system.slice.d/90-squall-share.conf",
+		fmt.Sprintf("[Slice]\nCPUWeight=%d\n", daemonWeight)})
 }
 
 // loggedUnits are the units of a node whose output goes to files that outlive

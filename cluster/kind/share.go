@@ -5,8 +5,8 @@ package kind
 // processors, and a service stands still when pods have to wait for the daemons
 // that start and end other pods. So pods come before the daemons of their node,
 // and workers before the control plane, as on embedded clusters. Shares are
-// bounds, too: pods that burn all they get leave the daemons a fifth of a node
-// with one processor, and two busy workers leave the control plane a fifth of the
+// bounds, too: pods that burn all they get leave containerd and what it starts a
+// ninth of a node, and two busy workers leave the control plane a fifth of the
 // host.
 const (
 	// wholeShare is a control plane's, and what the kernel gives who says nothing:
@@ -14,9 +14,9 @@ const (
 	// formulas that differ, so nobody goes without saying.
 	wholeShare  = 1024
 	workerShare = 2 * wholeShare
-	// daemonWeight is that of the groups of a node's daemons, where 100 is that of
-	// who says nothing: of system.slice, with containerd and all else, beside
-	// kubelet.slice, with the kubelet and the pods; and there of kubelet.service
-	// beside the pods, which have 100 for each processor of the node.
+	// daemonWeight is that of system.slice, where containerd is and all that it
+	// starts. The kubelet and the pods are beside it in kubelet.slice, which has 100
+	// as who says nothing. The kubelet burns little and has to be prompt: with a
+	// weight as low its probes came too late where three clusters shared two cores.
 	daemonWeight = 12
 )

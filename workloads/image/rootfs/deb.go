@@ -3,6 +3,7 @@ package rootfs
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,19 +38,25 @@ func (t *Tree) AddDeb(ctx context.Context, name, file string) (err error) {
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("unpack package %s: %w", name, err)
+		return fmt.Errorf("unpack package %s: %w", name, cmp.Or(context.Cause(ctx), err))
 	}
 	err = t.addTar(name, out)
 	if err == nil {
 		_, err = io.Copy(io.Discard, out) // padding after the tar's end
-	} else {
+	}
+	stopped := context.Cause(ctx)
+	if err != nil {
 		cancel() // dpkg-deb would wait for a reader
 	}
-	if ended := cmd.Wait(); err == nil && ended != nil {
-		err = fmt.Errorf("dpkg-deb: %w: %s", ended, strings.TrimSpace(said.String()))
+	ended := cmd.Wait()
+	if err == nil {
+		stopped = context.Cause(ctx)
 	}
-	if ctx.Err() != nil && err == nil {
-		err = context.Cause(ctx)
+	switch {
+	case stopped != nil: // whatever came of it
+		err = stopped
+	case err == nil && ended != nil:
+		err = fmt.Errorf("dpkg-deb: %w: %s", ended, strings.TrimSpace(said.String()))
 	}
 	if err != nil {
 		return fmt.Errorf("unpack package %s: %w", name, err)

@@ -3,6 +3,7 @@ package rootfs
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -160,5 +161,31 @@ func TestAccounts(t *testing.T) {
 	for _, text := range []string{"me", "-1", "1:x", "1:2:3"} {
 		_, err := accounts.Owner(text)
 		assert.ErrorContains(t, err, "neither", text)
+	}
+}
+
+// What stopped it is said, whatever the unpacking came to.
+func TestUnpackingThatIsStoppedSaysBecauseOfWhat(t *testing.T) {
+	why := errors.New("the user went home")
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "dpkg-deb"), []byte("#!/bin/sh\n: > \"$2.begun\"\nexec /bin/sleep 60\n"), 0o755))
+	t.Setenv("PATH", folder)
+	for name, early := range map[string]bool{"before": true, "meanwhile": false} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		file := filepath.Join(folder, name)
+		if early {
+			cancel(why)
+		} else {
+			go func() {
+				for ctx.Err() == nil {
+					if _, err := os.Stat(file + ".begun"); err == nil {
+						cancel(why)
+					}
+				}
+			}()
+		}
+		err := new(Tree).AddDeb(ctx, "x", file)
+		assert.ErrorIs(t, err, why, name)
+		cancel(nil)
 	}
 }
