@@ -41,7 +41,7 @@ docker: build
 test-scenario: components
 	$(SUDO) bin/squall --cache "$(CACHE_HOME)/squall" run $(SCENARIO) --on $(ON) --seed $(SEED) --runs $(RUNS) $(if $(INCONCLUSIVE),--on-inconclusive $(INCONCLUSIVE))
 
-# All that CI runs besides test-scenario and kind-suite.
+# All that CI runs besides test-scenario.
 test: lint unit cross cluster-tests
 
 lint:
@@ -68,7 +68,7 @@ cluster-tests: SQUALL_PROGRAM = $(CURDIR)/bin/squall
 cluster-tests: components
 	SQUALL_PROGRAM="$(SQUALL_PROGRAM)" $(GO) test -p 1 -count=1 -timeout 30m $(if $(SUDO),-exec '$(SUDO)') $(CLUSTER_TESTS)
 
-# The suite for clusters, on kind. It takes twenty minutes on two slow cores.
+# The suite for clusters, on kind. It takes nine minutes on two cores, twenty on slow ones.
 kind-suite: components docker
 	$(GO) test -count=1 -tags suite -timeout 40m -run 'TestSuite$$' -v ./cluster/kind
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"squall/cluster"
 )
@@ -76,9 +77,9 @@ func (n nodes) act(ctx context.Context, node string, action cluster.NodeAction) 
 	case cluster.Resume:
 		return n.resume(ctx, node, c)
 	case cluster.CutOff:
-		return n.setLink(ctx, node, c, false)
+		return n.setLink(ctx, c, false)
 	default:
-		return n.setLink(ctx, node, c, true)
+		return n.setLink(ctx, c, true)
 	}
 }
 
@@ -95,19 +96,43 @@ func (n nodes) look(ctx context.Context, node string) (container, error) {
 func (n nodes) States(ctx context.Context) ([]cluster.NodeState, error) {
 	var all []cluster.NodeState
 	for _, node := range n.h.Info().Nodes {
-		c, err := n.look(ctx, node.Name)
+		s, err := n.state(ctx, node)
 		if err != nil {
-			return nil, fmt.Errorf("asking for the nodes of cluster %q: %w", n.h.state.Info.Name, err)
-		}
-		s := cluster.NodeState{Node: node, Up: c.State.Running, Paused: c.State.Running && c.State.Paused, Linked: c.State.Running}
-		if s.Linked {
-			if s.Linked, err = n.linked(ctx, node.Name, c); err != nil {
-				return nil, fmt.Errorf("asking for the link of node %s: %w", node.Name, err)
-			}
+			return nil, fmt.Errorf("asking for the state of node %s in cluster %q: %w", node.Name, n.h.state.Info.Name, err)
 		}
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// changing is how long a node that is just being started or switched off may be
+// neither on nor off: the engine says that it runs, and runs nothing in it.
+const changing = 5 * time.Second
+
+// state is what a node is. One that is changing meanwhile is looked at again.
+func (n nodes) state(ctx context.Context, node cluster.Node) (cluster.NodeState, error) {
+	late := time.Now().Add(changing)
+	for {
+		c, err := n.look(ctx, node.Name)
+		if err != nil {
+			return cluster.NodeState{}, err
+		}
+		s := cluster.NodeState{Node: node, Up: c.State.Running, Paused: c.State.Running && c.State.Paused}
+		if !s.Up {
+			return s, nil
+		}
+		if s.Linked, err = n.linked(ctx, c); err == nil {
+			return s, nil
+		}
+		if time.Now().After(late) {
+			return s, fmt.Errorf("looking for its link: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return s, context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond): // the engine tells nobody who waits
+		}
+	}
 }
 
 // Logs copies a program's log from the node's disk, whether or not the node is

@@ -28,7 +28,7 @@ func (n nodes) powerOff(ctx context.Context, node string, c container) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), offDeadline, fmt.Errorf("not gone within %s", offDeadline))
 	defer cancel()
-	if err := n.setLink(ctx, node, c, false); err != nil {
+	if err := n.setLink(ctx, c, false); err != nil {
 		return err
 	}
 	if c.State.Paused { // what is frozen cannot be killed everywhere
@@ -134,8 +134,8 @@ const (
 )
 
 // setLink cuts a node's link or puts it back.
-func (n nodes) setLink(ctx context.Context, node string, c container, up bool) error {
-	linked, err := n.linked(ctx, node, c)
+func (n nodes) setLink(ctx context.Context, c container, up bool) error {
+	linked, err := n.linked(ctx, c)
 	if err != nil || linked == up {
 		return err
 	}
@@ -150,7 +150,7 @@ func (n nodes) setLink(ctx context.Context, node string, c container, up bool) e
 }
 
 // linked tells whether a node's link is not cut.
-func (n nodes) linked(ctx context.Context, node string, c container) (bool, error) {
+func (n nodes) linked(ctx context.Context, c container) (bool, error) {
 	out, err := n.nft(ctx, c, nil, "list", "tables")
 	return !strings.Contains(out, linkTable), err
 }

@@ -58,6 +58,7 @@ func Look(ctx context.Context) (Engine, error) {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return Engine{}, fmt.Errorf("%w: \"squall docker\" installs Debian's engine and starts it; see docs/kind.md for other systems", ErrAbsent)
 	}
+	asked := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, lookDeadline, fmt.Errorf("no answer within %s", lookDeadline))
 	defer cancel()
 	var out, complaint bytes.Buffer
@@ -66,6 +67,9 @@ func Look(ctx context.Context) (Engine, error) {
 	c.WaitDelay = time.Second
 	c.Stdout, c.Stderr = &out, &complaint
 	failed := c.Run()
+	if asked.Err() != nil { // which says nothing of the engine
+		return Engine{}, fmt.Errorf("asking for the Docker engine: %w", context.Cause(asked))
+	}
 	if ctx.Err() != nil {
 		failed = context.Cause(ctx)
 	}

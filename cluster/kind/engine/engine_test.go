@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -49,6 +51,15 @@ func TestWhatIsInTheWayIsTold(t *testing.T) {
 		_, err := Look(t.Context())
 		require.ErrorContains(t, err, "something new")
 		assert.NotErrorIs(t, err, ErrStopped)
+	})
+	t.Run("asked no longer", func(t *testing.T) {
+		fakeDocker(t, "", "", 1)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		why := errors.New("the user went home")
+		cancel(why)
+		_, err := Look(ctx)
+		require.ErrorIs(t, err, why)
+		assert.NotErrorIs(t, err, ErrStopped, "it says nothing of the engine")
 	})
 	t.Run("absent", func(t *testing.T) {
 		t.Setenv("PATH", t.TempDir())
