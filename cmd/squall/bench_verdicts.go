@@ -122,10 +122,7 @@ func (c *cli) collectVerdicts(ctx context.Context, rounds int, f *scenarios.File
 	var all []reports.Verdict
 	for round := range rounds {
 		for _, o := range options {
-			result, err := suite.Run(ctx, f, o)
-			for _, made := range result.Made {
-				c.giveBack(made)
-			}
+			result, err := c.runOwned(ctx, f, o)
 			for _, v := range result.Verdicts {
 				c.say(fmt.Sprintf("%d of %d: %-8s %s: %s", round+1, rounds, v.Provider, caseOf(v), outcomeOf(v)))
 			}

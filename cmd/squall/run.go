@@ -110,7 +110,7 @@ func (c *cli) runAll(ctx context.Context, r running, names []string) error {
 	if err != nil {
 		return err
 	}
-	all, err := c.runFiles(ctx, files, r, opt)
+	all, err := c.runFiles(ctx, files, opt)
 	return c.conclude(r, all, err)
 }
 
@@ -121,10 +121,10 @@ type ran struct {
 }
 
 // runFiles runs files one after the other until one has no verdict or ctx ends.
-func (c *cli) runFiles(ctx context.Context, files []*scenarios.File, r running, opt suite.Options) (ran, error) {
+func (c *cli) runFiles(ctx context.Context, files []*scenarios.File, opt suite.Options) (ran, error) {
 	all := ran{code: exitDone}
 	for i, f := range files {
-		result, err := c.runSuite(ctx, f, r, opt)
+		result, err := c.runSuite(ctx, f, opt)
 		all.verdicts = append(append(all.verdicts, result.Verdicts...), result.Missing...)
 		all.code = worse(all.code, result.Code)
 		if err == nil && ctx.Err() == nil {

@@ -65,19 +65,26 @@ func (c *cli) suiteOptions(ctx context.Context, r running) (suite.Options, error
 }
 
 // runSuite runs one scenario with its twins and shows what came of it.
-func (c *cli) runSuite(ctx context.Context, f *scenarios.File, r running, opt suite.Options) (suite.Result, error) {
-	_, absent := os.Lstat(r.runs)
+func (c *cli) runSuite(ctx context.Context, f *scenarios.File, opt suite.Options) (suite.Result, error) {
 	live := reports.NewLive(c.stderr, isTerminal(c.stderr))
 	opt.Live = live
-	result, err := suite.Run(ctx, f, opt)
+	result, err := c.runOwned(ctx, f, opt)
 	live.Close()
+	return result, errors.Join(err, c.showResult(result))
+}
+
+// runOwned runs one scenario with its twins, whose records are the caller's also
+// under sudo.
+func (c *cli) runOwned(ctx context.Context, f *scenarios.File, opt suite.Options) (suite.Result, error) {
+	_, absent := os.Lstat(opt.Runs)
+	result, err := suite.Run(ctx, f, opt)
 	if errors.Is(absent, fs.ErrNotExist) {
-		c.giveBack(r.runs) // it was made here, so all in it is ours
+		c.giveBack(opt.Runs) // it was made here, so all in it is ours
 	}
 	for _, made := range result.Made {
 		c.giveBack(made)
 	}
-	return result, errors.Join(err, c.showResult(result))
+	return result, err
 }
 
 // showResult writes verdicts, twins that prove nothing and where records are.
