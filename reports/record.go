@@ -78,6 +78,7 @@ type Entry struct {
 	Pod      *PodEntry      `json:"pod,omitempty"`
 	Workload *WorkloadEntry `json:"workload,omitempty"`
 	Endpoint *EndpointEntry `json:"endpoint,omitempty"`
+	Timers   *TimersEntry   `json:"timers,omitempty"`
 	Trouble  *TroubleEntry  `json:"trouble,omitempty"`
 	End      *EndEntry      `json:"end,omitempty"`
 }
@@ -94,6 +95,7 @@ const (
 	KindPod      Kind = "pod"
 	KindWorkload Kind = "workload"
 	KindEndpoint Kind = "endpoint"
+	KindTimers   Kind = "timers"
 	KindTrouble  Kind = "trouble"
 	KindEnd      Kind = "end"
 )

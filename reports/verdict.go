@@ -96,6 +96,10 @@ type EventMeasure struct {
 	// [Never] when it did not happen.
 	Healed   *Offset `json:"healed,omitempty"`
 	Recovery *Offset `json:"recovery,omitempty"`
+	// Predicted are the windows that Kubernetes' timers make of it; Unpredicted
+	// says why there are none.
+	Predicted   []Predicted `json:"predicted,omitempty"`
+	Unpredicted string      `json:"unpredicted,omitempty"`
 }
 
 // Never is the duration of what did not happen: the largest there is.

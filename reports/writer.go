@@ -170,6 +170,7 @@ func (e *Entry) check() error {
 		{KindPod, e.Pod != nil},
 		{KindWorkload, e.Workload != nil},
 		{KindEndpoint, e.Endpoint != nil},
+		{KindTimers, e.Timers != nil},
 		{KindTrouble, e.Trouble != nil},
 		{KindEnd, e.End != nil},
 	} {

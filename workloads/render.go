@@ -34,6 +34,9 @@ func Render(name, namespace string, spec *shop.Spec, patches []Patch) (Rendered,
 	if err != nil {
 		return Rendered{}, fmt.Errorf("render workload %q: %w", name, err)
 	}
+	for i := range roles {
+		roles[i].Startup = spec.Startup[roles[i].Name]
+	}
 	return Rendered{Name: name, Objects: objects, Images: []image.Program{shop.Program()}, Roles: roles}, nil
 }
 

@@ -6,6 +6,8 @@
 package workloads
 
 import (
+	"time"
+
 	"squall/workloads/image"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -36,6 +38,9 @@ type Role struct {
 	// Controller is the kind that looks after the pods, "Deployment", or empty
 	// when nothing does.
 	Controller string
+	// Startup is what the pods' program takes until it listens, as far as the
+	// workload says.
+	Startup time.Duration
 	// Names are the names of pods without a controller; empty otherwise.
 	Names []string
 }

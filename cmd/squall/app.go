@@ -106,7 +106,7 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(
 		c.run(), c.validate(), c.plan(), c.explainVerb(), c.judge(), c.reportVerb(),
 		c.cluster(), c.kubectl(), c.conformance(), c.bench(),
-		c.doctor(), c.build(), c.docker(), c.clean(), c.version(), c.completion(), c.traffic(),
+		c.doctor(), c.build(), c.docker(), c.clean(), c.version(), c.completion(), c.traffic(), c.flags(),
 	)
 	root.SetHelpCommand(helpVerb(root))
 	return root

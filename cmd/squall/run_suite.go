@@ -57,6 +57,7 @@ func (c *cli) suiteOptions(ctx context.Context, r running) (suite.Options, error
 			Seed: r.seed, Version: squallVersion(), Runs: r.runs,
 			Provider: maker, ProviderName: maker.name, Images: images,
 			Traffic:  []string{self, trafficVerb},
+			Flags:    []string{self, flagsVerb},
 			NoInject: r.noInject, Keep: r.keep,
 		},
 		Twins: r.twins && !r.noTwins && !r.keep, Calm: r.calm,

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"squall/reports"
+	"squall/scenarios/oracle"
 )
 
 // recovery is event(e).recovery; over several loads it is the longest.
@@ -162,5 +163,6 @@ func (s *step) measure(r *run) reports.EventMeasure {
 	if recovery, gone := w.recovery(); gone == nil {
 		m.Recovery = &recovery
 	}
+	m.Predicted, m.Unpredicted = r.predict(s, map[oracle.Measure]*reports.Offset{oracle.Healed: m.Healed})
 	return m
 }

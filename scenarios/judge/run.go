@@ -30,6 +30,7 @@ type run struct {
 	states    map[string][]state
 	pods      map[string][]podState // by UID
 	troubles  []reports.TroubleEntry
+	timers    *reports.TimersEntry // nil when they were not read
 }
 
 // place orders what has the same offset by its line in the record.
@@ -123,6 +124,8 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 		r.pods[e.Pod.UID] = append(r.pods[e.Pod.UID], podState{place{e.At, line}, e.Pod})
 	case reports.KindWorkload:
 		r.states[e.Workload.Name] = append(r.states[e.Workload.Name], state{place{e.At, line}, *e.Workload})
+	case reports.KindTimers:
+		r.timers = e.Timers
 	case reports.KindTrouble:
 		r.troubles = append(r.troubles, *e.Trouble)
 	case reports.KindEnd:

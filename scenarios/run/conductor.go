@@ -170,6 +170,7 @@ func (c *conductor) stages(ctx context.Context, abort context.CancelCauseFunc) e
 	if err := c.deploy(ctx, abort); err != nil {
 		return err
 	}
+	defer c.startTimers(ctx)()
 	faults := c.startTimeline(ctx)
 	defer faults.Wait() // each ends soon after ctx does, undone
 	quiet, err := c.timedPhases(ctx)

@@ -98,6 +98,7 @@ func options(t *testing.T, p cluster.Provider, s *screen) Options {
 		Seed: 7, Version: "test", Runs: filepath.Join(t.TempDir(), "runs"),
 		Provider: p, ProviderName: embedded.Name, Images: image.Builder{Dir: images},
 		Traffic: []string{self, "traffic", randomHex(8)}, // the digits tell its process from others
+		Flags:   []string{self, "flags"},
 		Live:    show,
 	}
 }

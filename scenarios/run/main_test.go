@@ -2,11 +2,13 @@ package run
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"testing"
 
 	"squall/cluster/embedded"
+	"squall/scenarios/oracle"
 	"squall/workloads/traffic"
 )
 
@@ -18,6 +20,17 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) >= 2 && os.Args[1] == "traffic" {
 		if err := traffic.Main(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if len(os.Args) == 2 && os.Args[1] == "flags" {
+		started, err := oracle.Started("/proc")
+		if err == nil {
+			err = json.NewEncoder(os.Stdout).Encode(started)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -57,6 +57,10 @@ type Options struct {
 	// Traffic is the command line of the generator, squall/workloads/traffic's
 	// Main in a process; its first element is the program's path.
 	Traffic []string
+	// Flags is the command line of a program that prints the flags with which the
+	// cluster's components were started: what Started of squall/scenarios/oracle
+	// returns, as JSON. Empty reads none.
+	Flags []string
 	// Live shows the run; nil shows nothing.
 	Live *reports.Live
 	// NoInject is a debug switch: faults are not injected, but must be proven

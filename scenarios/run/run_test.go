@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,6 +52,10 @@ func TestPodKillPasses(t *testing.T) {
 	require.Len(t, kill.Victims, 1)
 	assert.Equal(t, "catalog", kill.Victims[0].Role)
 	requireSums(t, rec)
+	requireTimers(t, rec)
+	require.Len(t, kill.Predicted, 1, kill.Unpredicted)
+	assert.Equal(t, "healed", kill.Predicted[0].Measure)
+	assert.Equal(t, []time.Duration{2 * time.Second, 8 * time.Second}, []time.Duration{kill.Predicted[0].Least, kill.Predicted[0].Most})
 
 	last := rec.Entries[len(rec.Entries)-1]
 	require.Equal(t, reports.KindEnd, last.Kind)
@@ -86,6 +91,31 @@ func requireSums(t *testing.T, rec *reports.Record) {
 	assert.Equal(t, at["warmup"], first)
 	assert.Equal(t, map[string]bool{"squall/gateway": true, "squall/catalog": true}, services)
 	assert.Equal(t, map[string]bool{"gateway": true, "catalog": true}, roles)
+}
+
+// requireTimers holds that the record has what the cluster runs with, read from
+// the cluster and not from what it was asked for.
+func requireTimers(t *testing.T, rec *reports.Record) {
+	t.Helper()
+	at := slices.IndexFunc(rec.Entries, func(e reports.Entry) bool { return e.Kind == reports.KindTimers })
+	require.GreaterOrEqual(t, at, 0)
+	timers := rec.Entries[at].Timers
+	assert.Empty(t, timers.Missing)
+	assert.Contains(t, timers.Flags["kube-controller-manager"], "leader-elect")
+	assert.Contains(t, timers.Flags, "kube-apiserver")
+	assert.Contains(t, timers.Flags, "kube-scheduler")
+	require.Len(t, timers.Kubelets, 3)
+	for i, k := range timers.Kubelets {
+		assert.Equal(t, reports.KubeletTimers{Node: k.Node, ControlPlane: k.ControlPlane, Lease: 40 * time.Second, StatusUpdate: 10 * time.Second}, k)
+		assert.Equal(t, strings.HasPrefix(k.Node, "control-plane"), k.ControlPlane, i)
+	}
+	tolerated := 300 * time.Second
+	require.Len(t, timers.Pods, 2)
+	assert.Equal(t, reports.PodTimers{
+		Workload: "catalog", Controller: "ReplicaSet", Grace: timers.Pods[0].Grace, Start: 2 * time.Second,
+		Period: time.Second, Successes: 1, NotReady: &tolerated, Unreachable: &tolerated,
+	}, timers.Pods[0])
+	assert.Positive(t, timers.Pods[0].Grace)
 }
 
 func TestNoInjectNeverPasses(t *testing.T) {

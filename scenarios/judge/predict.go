@@ -1,0 +1,60 @@
+package judge
+
+import (
+	"slices"
+	"strings"
+
+	"squall/reports"
+	"squall/scenarios/oracle"
+)
+
+// predict says what Kubernetes' timers make of an event, beside what was measured.
+// Why says why there is nothing to say; it is empty where there is no prediction
+// for the kind of fault.
+func (r *run) predict(s *step, measured map[oracle.Measure]*reports.Offset) (all []reports.Predicted, why string) {
+	fault, known := faultOf(s)
+	if !known || r.timers == nil { // records of squall before it read timers have none
+		return nil, ""
+	}
+	predictions, err := oracle.Predict(r.header.Kubernetes, *r.timers, fault)
+	if err != nil {
+		return nil, strings.Join(append([]string{err.Error()}, r.timers.Missing...), "; ")
+	}
+	for _, p := range predictions {
+		if took, asked := measured[p.Measure]; asked {
+			all = append(all, predicted(p, took))
+		}
+	}
+	return all, ""
+}
+
+// predicted is a prediction as reports show it.
+func predicted(p oracle.Prediction, took *reports.Offset) reports.Predicted {
+	shown := reports.Predicted{Measure: string(p.Measure), Never: p.Never, Why: p.Why, Measured: took, Inside: took != nil && p.Holds(*took)}
+	if !p.Never {
+		shown.Least, shown.Most = p.Window()
+	}
+	for _, t := range p.Terms {
+		shown.Terms = append(shown.Terms, reports.PredictedTerm(t))
+	}
+	return shown
+}
+
+// faultOf is what the oracle has to know of an event.
+func faultOf(s *step) (oracle.Fault, bool) {
+	f := oracle.Fault{Kind: kindOf(s.fault)}
+	for _, v := range s.victims {
+		if !slices.Contains(f.Workloads, v.Role) {
+			f.Workloads = append(f.Workloads, v.Role)
+		}
+	}
+	return f, f.Kind.Known() && len(f.Workloads) > 0
+}
+
+// kindOf is the oracle's name for a fault that the record describes.
+func kindOf(fault string) oracle.Kind {
+	if fault == "PodChaos pod-kill" {
+		return oracle.PodKill
+	}
+	return ""
+}

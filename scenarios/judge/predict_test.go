@@ -1,0 +1,54 @@
+package judge_test
+
+import (
+	"testing"
+
+	"squall/reports"
+	"squall/scenarios/judge"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// timers has the cluster's timers recorded, those of pods of a workload included.
+func (t *tape) timers(p reports.PodTimers) {
+	t.add(steadyAt, reports.Entry{Kind: reports.KindTimers, Timers: &reports.TimersEntry{Pods: []reports.PodTimers{p}}})
+}
+
+func TestPredictedBesideMeasured(t *testing.T) {
+	inside := soundRun()
+	inside.timers(reports.PodTimers{Workload: "catalog", Controller: "ReplicaSet", Period: sec, Successes: 1})
+	event := judge.Judge(podKill(example()...), &inside.rec).Events[0]
+	require.Len(t, event.Predicted, 1, event.Unpredicted)
+	p := event.Predicted[0]
+	assert.Equal(t, []any{"healed", 0 * sec, 6 * sec, true, 4 * sec}, []any{p.Measure, p.Least, p.Most, p.Inside, *p.Measured})
+	assert.Len(t, p.Terms, 4)
+
+	// A pod that starts longer than the run shows it cannot be what was measured.
+	outside := soundRun()
+	outside.timers(reports.PodTimers{Workload: "catalog", Controller: "ReplicaSet", Period: sec, Successes: 1, Start: 5 * sec})
+	v := judge.Judge(podKill(example()...), &outside.rec)
+	assert.False(t, v.Events[0].Predicted[0].Inside)
+	assert.Equal(t, reports.Pass, v.Outcome, "a prediction is shown and not judged")
+
+	never := soundRun()
+	never.timers(reports.PodTimers{Workload: "catalog"})
+	p = judge.Judge(podKill(example()...), &never.rec).Events[0].Predicted[0]
+	assert.True(t, p.Never)
+	assert.False(t, p.Inside)
+	assert.Contains(t, p.Why, "no controller")
+}
+
+func TestNothingPredictedSaysWhy(t *testing.T) {
+	old := soundRun()
+	event := judge.Judge(podKill(example()...), &old.rec).Events[0]
+	assert.Empty(t, event.Predicted)
+	assert.Empty(t, event.Unpredicted, "it is as it was judged before timers were read")
+
+	missing := soundRun()
+	missing.timers(reports.PodTimers{Workload: "gateway"})
+	missing.rec.Entries[len(missing.rec.Entries)-1].Timers.Missing = []string{"the pods: no answer"}
+	event = judge.Judge(podKill(example()...), &missing.rec).Events[0]
+	assert.Empty(t, event.Predicted)
+	assert.Contains(t, event.Unpredicted, `workload "catalog" were not read; the pods: no answer`)
+}
