@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const flagsHelp = `Print the flags with which the control plane's components run on this node. Runs start this themselves, on
-the cluster's client host.
+const flagsHelp = `Print the flags with which the control plane's components run on this node. Runs start this
+themselves, on the cluster's client host.
 
 Usage:
   squall flags
