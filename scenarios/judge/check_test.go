@@ -16,8 +16,8 @@ import (
 func TestCheckNamesWhatIsWrong(t *testing.T) {
 	for expression, want := range map[string]string{
 		"":                                      "the expression is empty",
-		"fault.lots <= 1":                       `"lots" is not in a window: it has lost, requests, good, skipped, availability, longest_outage, p50, p90, p99, max, worst(d), p(x) (character 6)`,
-		`event("kill").heald <= duration("1s")`: `"heald" is not in an event: it has healed, recovery, impaired, happened, lost`,
+		"fault.lots <= 1":                       `"lots" is not in a window: it has lost, requests, good, skipped, availability, longest_outage, p50, p90, p99, max, worst(d), p(x), budget_left(x) (character 6)`,
+		`event("kill").heald <= duration("1s")`: `"heald" is not in an event: it has healed, recovery, impaired, detected, withdrawn, happened, lost`,
 		`workload("catalog").redy == 1`:         `"redy" is not in a workload: it has ready, desired, pods (character 20)`,
 		`load("browse").calm.lost == 0`:         `"calm" is not in a load: it has steady, fault, recovery, run, event(e), window(e1, e2)`,
 		"calm.lost == 0":                        "undeclared reference to 'calm' (in container ''): there are steady, fault, recovery, run, event(e)",
@@ -42,6 +42,8 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		`load("browse").recovery.worst(duration("20s")) > 0.5`:     `the phase "recovery" may end after 3s`,
 		`fault.worst(duration("0s")) > 0.5`:                        "worst(0s): the length must be above zero",
 		`fault.p(0) < duration("1s")`:                              "p(0): a quantile is above 0 and up to 100",
+		"fault.budget_left(1.0) >= 0":                              "budget_left(1): the target is a share above 0 and below 1 (character 19)",
+		"fault.budget_left(0.0) >= 0":                              "budget_left(0): the target is a share above 0 and below 1",
 		`fault.p(100.1) < duration("1s")`:                          "p(100.1): a quantile is above 0 and up to 100",
 		strings.Repeat("(", 50) + "true" + strings.Repeat(")", 50): "nests deeper than 40",
 		"fault.lost == 0" + strings.Repeat(" ", 2000):              "longer than 2000",

@@ -16,7 +16,7 @@ func (c *names) ambiguous(e, operand ast.Expr, measure string) {
 	if typeName != typeWindow && typeName != typeEvent {
 		return
 	}
-	single := measure == "worst" || measure == "p" || slices.ContainsFunc(fieldsOf(typeName), func(f field) bool {
+	single := slices.Contains([]string{"worst", "p", "budget_left"}, measure) || slices.ContainsFunc(fieldsOf(typeName), func(f field) bool {
 		return f.name == measure && f.single
 	})
 	if !single || c.oneLoad(operand) {
@@ -54,9 +54,13 @@ func (c *names) oneLoad(window ast.Expr) bool {
 	return false
 }
 
-// argument checks the argument of worst(d) and p(x) where it is written out.
+// argument checks the argument of worst(d), p(x) and budget_left(x) where it is
+// written out.
 func (c *names) argument(call ast.CallExpr) {
 	arg := call.Args()[0]
+	if x, ok := literal(arg).(types.Double); ok && call.FunctionName() == "budget_left" && !(x > 0 && x < 1) {
+		c.wrong(arg, fmt.Sprintf("budget_left(%v): the target is a share above 0 and below 1", float64(x)))
+	}
 	if call.FunctionName() == "p" {
 		x, ok := 0.0, true
 		switch v := literal(arg).(type) {

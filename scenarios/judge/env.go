@@ -117,7 +117,7 @@ func measures(r *run) []cel.EnvOption {
 	return append(options, methods(window, event)...)
 }
 
-// methods are worst(d) and p(x), on windows and on events.
+// methods are worst(d), p(x) and budget_left(x), on windows and on events.
 func methods(on ...*cel.Type) []cel.EnvOption {
 	worst := cel.BinaryBinding(func(w, d ref.Val) ref.Val {
 		share, gone := w.Value().(*window).worst(span(d))
@@ -127,11 +127,16 @@ func methods(on ...*cel.Type) []cel.EnvOption {
 		d, gone := w.Value().(*window).latency(number(x))
 		return either(types.Duration{Duration: d}, gone)
 	})
+	budget := cel.BinaryBinding(func(w, x ref.Val) ref.Val {
+		left, gone := w.Value().(*window).budgetLeft(number(x))
+		return either(types.Double(left), gone)
+	})
 	var options []cel.EnvOption
 	for _, t := range on {
 		id := t.TypeName()
 		options = append(options,
 			cel.Function("worst", cel.MemberOverload(id+"_worst", []*cel.Type{t, cel.DurationType}, cel.DoubleType, worst)),
+			cel.Function("budget_left", cel.MemberOverload(id+"_budget_left", []*cel.Type{t, cel.DoubleType}, cel.DoubleType, budget)),
 			cel.Function("p",
 				cel.MemberOverload(id+"_p_int", []*cel.Type{t, cel.IntType}, cel.DurationType, latency),
 				cel.MemberOverload(id+"_p_double", []*cel.Type{t, cel.DoubleType}, cel.DurationType, latency)))

@@ -124,7 +124,7 @@ func shortType(t *types.Type) string {
 }
 
 func methodType(method string) string {
-	if bare(method) == "worst" {
+	if name := bare(method); name == "worst" || name == "budget_left" {
 		return "double"
 	}
 	return "duration"

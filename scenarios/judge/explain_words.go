@@ -31,6 +31,11 @@ func words(measure string) (says, example string) {
 			"nanosecond. Windows in which nothing was sent do not count. Absent where the window is shorter than `d`.", `fault.worst(duration("1s")) >= 0.9`
 	case "window.p(x)":
 		return "As p50, of `x` requests in a hundred; `x` is above 0 and up to 100.", `fault.p(99.9) < duration("2s")`
+	case "window.budget_left(x)":
+		return "The share of the window's error budget that is left, for the target `x`, a share of good requests above 0 and below 1. The budget is the " +
+			"number of bad requests that the target allows, `(1 - x) * requests`; what is left is `(budget - lost) / budget`: 1 when nothing was lost, 0 when " +
+			"the budget is used up exactly, below 0 when more was lost. `1 - x` is rounded to 12 decimals and the budget to 9. " +
+			"Absent when nothing was sent.", "fault.budget_left(0.999) >= 0.5"
 	}
 	return moreWords(measure)
 }
@@ -54,6 +59,14 @@ func moreWords(measure string) (says, example string) {
 			"which took longest.", `event("kill").recovery <= duration("2s")`
 	case "event.impaired":
 		return "From the injection to the proven undo; zero for an instant fault.", `event("cut").impaired <= duration("21s")`
+	case "event.detected":
+		return "From the injection until the cluster itself showed it: the first moment, not before the injection and up to the end of *quiet*, at which the " +
+				"record shows *one* victim gone, terminating or not ready. `never` when it shows none of them so. Absent where the record has no victim.",
+			`event("kill").detected <= duration("1s")`
+	case "event.withdrawn":
+		return "From the injection until no Service had a victim among its ready addresses any more. Counted are the Services that had one when the event was " +
+			"injected, and for each victim the first change after it without that pod; the slowest counts. `never` when one of them kept a victim up to the " +
+			"end of *quiet*. Absent where no Service had a victim.", `event("kill").withdrawn <= duration("1s")`
 	case "workload.ready":
 		return "Pods ready and not terminating, at the end of *quiet*.", `workload("catalog").ready == workload("catalog").desired`
 	case "workload.desired":

@@ -80,6 +80,8 @@ func eventFields() []field {
 		duration("healed", false, (*window).healed),
 		duration("recovery", false, (*window).recovery),
 		duration("impaired", false, (*window).impaired),
+		duration("detected", false, (*window).detected),
+		duration("withdrawn", false, (*window).withdrawn),
 		{name: "happened", typ: types.BoolType, get: func(target any) (ref.Val, *absence) {
 			w := target.(*window)
 			if w.step == nil && w.gone != nil && w.gone.calm {
@@ -129,7 +131,7 @@ func workloadFields() []field {
 func methodsOf(typeName string) []string {
 	switch typeName {
 	case typeWindow, typeEvent:
-		return []string{"worst(d)", "p(x)"}
+		return []string{"worst(d)", "p(x)", "budget_left(x)"}
 	case typeLoad:
 		return []string{"event(e)", "window(e1, e2)"}
 	}

@@ -28,7 +28,8 @@ type run struct {
 	strangers []string  // loads that are recorded and not in the scenario
 	steps     []*step   // the timeline, in the scenario's order
 	states    map[string][]state
-	pods      map[string][]podState // by UID
+	pods      map[string][]podState      // by UID
+	endpoints map[string][]endpointState // by Service
 	troubles  []reports.TroubleEntry
 	timers    *reports.TimersEntry // nil when they were not read
 }
@@ -55,6 +56,12 @@ type podState struct {
 	*reports.PodEntry
 }
 
+// endpointState is the set of a Service's ready pods from a place on.
+type endpointState struct {
+	place
+	*reports.EndpointEntry
+}
+
 // step is the life of one timeline entry.
 type step struct {
 	name     string
@@ -74,6 +81,7 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 		scenario: s, header: rec.Header, truncated: rec.Truncated,
 		starts: map[string]reports.Offset{},
 		states: map[string][]state{}, pods: map[string][]podState{},
+		endpoints: map[string][]endpointState{},
 	}
 	byLoad, byStep := map[string]*series{}, map[string]*step{}
 	for _, load := range s.Spec.Load {
@@ -126,6 +134,8 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 		r.states[e.Workload.Name] = append(r.states[e.Workload.Name], state{place{e.At, line}, *e.Workload})
 	case reports.KindTimers:
 		r.timers = e.Timers
+	case reports.KindEndpoint:
+		r.endpoints[e.Endpoint.Service] = append(r.endpoints[e.Endpoint.Service], endpointState{place{e.At, line}, e.Endpoint})
 	case reports.KindTrouble:
 		r.troubles = append(r.troubles, *e.Trouble)
 	case reports.KindEnd:
@@ -185,6 +195,9 @@ func (r *run) seal() {
 	}
 	for _, all := range r.pods {
 		slices.SortFunc(all, func(a, b podState) int { return a.compare(b.place) })
+	}
+	for _, all := range r.endpoints {
+		slices.SortFunc(all, func(a, b endpointState) int { return a.compare(b.place) })
 	}
 	if down, ok := r.starts["down"]; ok && r.complete {
 		r.finished = down
