@@ -11,6 +11,7 @@ import (
 
 type junitSuites struct {
 	XMLName  xml.Name     `xml:"testsuites"`
+	Name     string       `xml:"name,attr,omitempty"`
 	Tests    int          `xml:"tests,attr"`
 	Failures int          `xml:"failures,attr"`
 	Errors   int          `xml:"errors,attr"`
@@ -57,7 +58,7 @@ type junitProblem struct {
 // does not count would complain of is skipped: a report is as red as the exit
 // code.
 func JUnit(w io.Writer, vs []Verdict) error {
-	all := junitSuites{}
+	all := junitSuites{Name: xmlText(Overall(vs))}
 	for i := range vs {
 		suite := junitOf(&vs[i])
 		all.Tests += suite.Tests
@@ -169,7 +170,11 @@ func (s *junitSuite) add(c junitCase) {
 func junitVerdict(v *Verdict) junitCase {
 	c := junitCase{Name: "verdict", Out: junitNumbers(v)}
 	problem := &junitProblem{Message: xmlText(status(v)), Text: xmlText(strings.Join(v.Reasons, "\n"))}
-	if v.Designed != nil {
+	switch {
+	case v.Reason != "":
+		problem.Message = xmlText(v.Reason)
+		c.Out = problem.Message + "\n" + c.Out
+	case v.Designed != nil:
 		problem.Message = xmlText(designed(v))
 	}
 	_, with := look(v)
@@ -209,12 +214,22 @@ func junitFinding(f *Finding) junitCase {
 	for _, value := range f.Values {
 		fmt.Fprintf(&b, "%s = %s\n", value.Expr, value.Value)
 	}
+	if f.Broke != nil {
+		fmt.Fprintf(&b, "broke %s, at %s of the run\n", f.Broke.Says, Duration(f.Broke.At))
+		for _, line := range f.Broke.lines() {
+			b.WriteString("  " + line + "\n")
+		}
+	}
 	c := junitCase{Name: xmlText(f.Name), Out: xmlText(b.String())}
 	switch {
 	case f.Held == nil:
 		c.Error = &junitProblem{Message: xmlText("cannot be told: " + f.Why), Text: c.Out}
 	case !*f.Held:
-		c.Failure = &junitProblem{Message: xmlText("false: " + f.That), Text: c.Out}
+		message := "false: " + f.That
+		if f.Says != "" {
+			message = f.Says
+		}
+		c.Failure = &junitProblem{Message: xmlText(message), Text: c.Out}
 	}
 	return c
 }

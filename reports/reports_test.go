@@ -65,11 +65,18 @@ func verdicts() []reports.Verdict {
 	pass := base
 	pass.Outcome, pass.Steady, pass.Windows, pass.Events = reports.Pass, steady, windows, []reports.EventMeasure{event}
 	pass.Expect = []reports.Finding{barely, healed}
+	pass.Reason = "pass: both expectations held."
 
 	fail := pass
 	fail.Outcome, fail.Reasons = reports.Fail, []string{`"healed" is false`}
 	slow := healed
 	slow.Held, slow.Values = ptr(false), []reports.Value{{Expr: `event("kill").healed`, Value: "never"}}
+	slow.Says = "kill was never healed, at most 15s was promised"
+	slow.Broke = &reports.Break{At: 30 * time.Second, Says: "15.0s after kill", More: 2, Near: []reports.Nearby{
+		{At: 29 * time.Second, What: "pod shop/catalog-7d-xyz: restarted, 3 in all, not ready, CrashLoopBackOff"},
+		{At: 30*time.Second + 40*time.Millisecond, What: "endpoints of shop/catalog: -catalog-7d-xyz, 0 ready"},
+	}}
+	fail.Reason = "fail: healed: kill was never healed, at most 15s was promised; it broke 15.0s after kill."
 	unknown := reports.Finding{Name: "gateway", That: `workload("gateway").ready == 1`, Why: "the record does not show it",
 		Values: []reports.Value{{Expr: `workload("gateway").ready`, Value: "absent: the record does not show it"}}}
 	fail.Expect = []reports.Finding{barely, slow, unknown}
@@ -83,12 +90,16 @@ func verdicts() []reports.Verdict {
 	twin.Twin, twin.Outcome, twin.Expect = "one replica", reports.Fail, []reports.Finding{lost, healed}
 	twin.Breaks, twin.Designed, twin.Reasons = []string{"users barely notice"}, ptr(true), []string{`"users barely notice" is false`}
 
+	twin.Reason = "as designed: the twin broke users barely notice: 812 requests were lost in fault, at most 100 were promised."
+
 	odd := twin
 	odd.Twin, odd.Designed, odd.Outcome, odd.Reasons = "bare pods", ptr(false), reports.Pass, nil
 	odd.Expect = []reports.Finding{barely, healed}
+	odd.Reason = "not as designed: the twin did not break users barely notice: 3 requests were lost in fault, at most 100 were promised."
 
 	unclear := pass
 	unclear.Outcome, unclear.Reasons = reports.Inconclusive, []string{`event "kill" did not bite: the pod was still there after 10 s`}
+	unclear.Reason = `inconclusive: event "kill" did not bite: the pod was still there after 10 s; look at what the event was aimed at, put that right and run it again.`
 	unclear.Events = []reports.EventMeasure{{Name: "kill", Fault: "PodChaos pod-kill", At: 15 * time.Second}}
 
 	broken := base
@@ -147,13 +158,14 @@ const nasty = "\x1b[2J\x1b]0;owned\a\r\nPASS \u202e\x00\x7f\u0085\xff]]> <b>&amp
 
 // hostile has nasty text wherever others can put text.
 func hostile() reports.Verdict {
-	finding := reports.Finding{Name: nasty, That: nasty, Held: ptr(false), Why: nasty,
+	finding := reports.Finding{Name: nasty, That: nasty, Held: ptr(false), Why: nasty, Says: nasty,
+		Broke:  &reports.Break{Says: nasty, Near: []reports.Nearby{{What: nasty}}},
 		Values: []reports.Value{{Expr: nasty, Value: nasty}}}
 	long := finding
 	long.Name, long.Held = strings.Repeat(nasty, 20), ptr(true)
 	return reports.Verdict{
 		Scenario: nasty, Twin: nasty, Promise: nasty, Kubernetes: nasty, Provider: nasty, Timers: nasty,
-		Outcome: reports.Fail, Reasons: []string{nasty}, Steady: []reports.Finding{finding},
+		Reason: nasty, Outcome: reports.Fail, Reasons: []string{nasty}, Steady: []reports.Finding{finding},
 		Expect: []reports.Finding{finding, long}, Breaks: []string{nasty}, Designed: ptr(false),
 		Windows: []reports.WindowMeasure{{Window: nasty, Load: nasty}},
 		Events: []reports.EventMeasure{{Name: nasty, Fault: nasty, Evidence: nasty,
@@ -273,4 +285,47 @@ func TestACalmTwinIsNotBlamedForBreakingNothing(t *testing.T) {
 	assert.Contains(t, show(), "should have broken")
 	twin.Calm = true
 	assert.NotContains(t, show(), "should have broken")
+}
+
+// What is said of several verdicts is as bad as the worst that counts.
+func TestOverall(t *testing.T) {
+	all := verdicts()
+	pass, fail, twin, odd, unclear, broken := all[0], all[1], all[2], all[3], all[4], all[5]
+	vacuous := twin
+	vacuous.Vacuous = []string{"healed"}
+	repeated := unclear
+	repeated.Uncounted = "it was run again"
+	calm := fail
+	calm.Calm = true
+	for _, c := range []struct {
+		want string
+		vs   []reports.Verdict
+	}{
+		{"", nil},
+		{"pass: both expectations held.", []reports.Verdict{pass}},
+		{"pass: all 2 runs came out as they should.", []reports.Verdict{pass, twin}},
+		{"pass: all 2 runs came out as they should.", []reports.Verdict{pass, repeated, twin}},
+		{"pass: all 2 runs came out as they should.", []reports.Verdict{pass, calm}},
+		{"fail: 1 of 2 runs did not come out as it should: pod-kill, twin bare pods: not as designed: the twin did not break users barely notice: " +
+			"3 requests were lost in fault, at most 100 were promised.", []reports.Verdict{pass, odd}},
+		{"fail: 1 of 2 runs did not come out as it should: pod-kill, twin one replica: its patch alone breaks healed, without any fault: it proves nothing.",
+			[]reports.Verdict{pass, vacuous}},
+		{"fail: 2 of 2 runs did not come out as they should, the worst is pod-kill: healed: kill was never healed, at most 15s was promised; it broke 15.0s after kill.", []reports.Verdict{unclear, fail}},
+		{"error: 2 of 3 runs did not come out as they should, the worst is pod-kill: the recorder lost its watch.", []reports.Verdict{pass, unclear, broken}},
+		{"inconclusive: no verdict counts.", []reports.Verdict{repeated, repeated}},
+	} {
+		assert.Equal(t, c.want, reports.Overall(c.vs))
+	}
+}
+
+func TestTheReasonComesFirst(t *testing.T) {
+	for _, v := range verdicts() {
+		if v.Reason == "" {
+			continue
+		}
+		var out bytes.Buffer
+		require.NoError(t, reports.Text(&out, []reports.Verdict{v}, reports.TextOptions{}))
+		first, _, _ := strings.Cut(out.String(), "\n")
+		assert.Equal(t, v.Reason, first)
+	}
 }

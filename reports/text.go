@@ -19,13 +19,17 @@ type TextOptions struct {
 	Width int
 }
 
-// Text writes the verdicts for people: a block for each, and a summary under
-// them when there are several. The error is the writer's.
+// Text writes the verdicts for people: a block for each, which begins with its
+// reason, and when there are several a sentence above and a summary under them. The error is the writer's.
 func Text(w io.Writer, vs []Verdict, opt TextOptions) error {
 	if opt.Width > 0 {
 		opt.Width = max(opt.Width, 40)
 	}
 	t := &text{out: bufio.NewWriter(w), opt: opt}
+	if len(vs) > 1 {
+		t.para(0, clean(Overall(vs)), bold)
+		t.line("")
+	}
 	for i := range vs {
 		if i > 0 {
 			t.line("")
@@ -105,13 +109,17 @@ func (t *text) verdict(v *Verdict) {
 	if t.opt.Width > 0 {
 		room = max(8, t.opt.Width-len(word)-4)
 	}
+	if v.Reason != "" {
+		t.para(0, clean(v.Reason), with)
+	}
 	t.line(t.paint(mark+" "+word, with), "  ", t.paint(clip(title, room), bold))
 	t.para(2, facts(v), dim)
 	if v.Designed != nil || len(v.Breaks) > 0 {
 		t.para(2, designed(v), with)
 	}
 	for _, reason := range v.Reasons {
-		if v.Designed == nil || !*v.Designed { // that it is false is as designed
+		// That it is false is as designed; a single one stands in the first line.
+		if (v.Designed == nil || !*v.Designed) && (v.Reason == "" || len(v.Reasons) > 1) {
 			t.para(2, "– "+clean(reason), with)
 		}
 	}

@@ -69,10 +69,38 @@ func (t *text) finding(f *Finding, width int, mustBreak bool) {
 	for _, value := range f.Values {
 		t.para(8, clean(value.Expr)+" = "+clean(value.Value), with)
 	}
+	t.broke(f.Broke, with)
 	told := slices.ContainsFunc(f.Values, func(v Value) bool { return strings.Contains(v.Value, f.Why) })
 	if f.Why != "" && !told {
 		t.para(8, "cannot be told: "+clean(f.Why), with)
 	}
+}
+
+// broke writes where an expectation became false, and what was near.
+func (t *text) broke(b *Break, with style) {
+	if b == nil {
+		return
+	}
+	t.para(8, fmt.Sprintf("broke %s, at %s of the run", clean(b.Says), Duration(b.At)), with)
+	for _, line := range b.lines() {
+		t.para(10, clean(line), dim)
+	}
+}
+
+// lines are what was near, each with its distance.
+func (b *Break) lines() []string {
+	var lines []string
+	for _, one := range b.Near {
+		distance := Duration(one.At - b.At)
+		if one.At >= b.At {
+			distance = "+" + distance
+		}
+		lines = append(lines, distance+" "+one.What)
+	}
+	if b.More > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more within 2s", b.More))
+	}
+	return lines
 }
 
 // held writes an expectation that is true, its numbers on the same line where

@@ -24,6 +24,9 @@ type Verdict struct {
 	Timers     string  `json:"timers"`
 	Seed       uint64  `json:"seed"`
 	Outcome    Outcome `json:"outcome"`
+	// Reason is one full sentence: the outcome, why, and, where nothing was
+	// proven, what to do next. A verdict of an older version has none.
+	Reason string `json:"reason,omitempty"`
 	// Reasons are sentences: why the outcome is what it is.
 	Reasons []string `json:"reasons,omitempty"`
 	// Steady and Expect are the judged expectations in the scenario's order.
@@ -57,6 +60,29 @@ type Finding struct {
 	Values []Value `json:"values,omitempty"`
 	// Why says why it could not be evaluated.
 	Why string `json:"why,omitempty"`
+	// Says is That and its values in words, for example "312 requests were lost
+	// in fault, at most 100 were promised".
+	Says string `json:"says,omitempty"`
+	// Broke is where it became false; nil when it did not, or has no moment.
+	Broke *Break `json:"broke,omitempty"`
+}
+
+// Break is the moment at which an expectation became false, and what the record
+// shows around it.
+type Break struct {
+	At Offset `json:"at"`
+	// Says places it, for example "4.20s after kill".
+	Says string `json:"says"`
+	// Near are the events, phases, pods and endpoints that changed within 2 s of
+	// At, in order of time; More is how many further ones are left out.
+	Near []Nearby `json:"near,omitempty"`
+	More int      `json:"more,omitempty"`
+}
+
+// Nearby is one thing that changed near a [Break].
+type Nearby struct {
+	At   Offset `json:"at"`
+	What string `json:"what"`
 }
 
 // Value is one part of an expression and what it evaluated to.

@@ -36,11 +36,12 @@ func Judge(s *scenarios.Scenario, rec *reports.Record) reports.Verdict {
 		v.Steady = j.all(steadyOf(s))
 		v.Expect = j.all(s.Spec.Expect)
 	}
-	doubts = append(doubts, unsteady(v.Steady)...)
-	v.Outcome, v.Reasons = decide(faults, doubts, v.Expect, j.excused)
+	doubts = append(doubts, doubtsOf(unsteady(v.Steady), nextSteady)...)
+	v.Outcome, v.Reasons = decide(faults, whys(doubts), v.Expect, j.excused)
 	if v.Twin != "" {
 		breaksOf(s, &v)
 	}
+	v.Reason = sentence(&v, doubts)
 	return v
 }
 
@@ -103,6 +104,9 @@ type jury struct {
 	inputs map[string]any
 	// excused are the expectations that need an event, in a calm run.
 	excused map[string]bool
+	// supposed is a run of which parts are supposed and not recorded; it is made
+	// when it is first needed.
+	supposed *supposition
 }
 
 func newJury(r *run) (*jury, error) {
@@ -138,6 +142,9 @@ func (j *jury) one(e scenarios.Expectation) reports.Finding {
 		f.Held = &held
 	}
 	f.Values = j.values(compiled)
+	if f.Held != nil {
+		j.tell(&f, compiled)
+	}
 	if f.Held == nil {
 		f.Why = "it has no value"
 		if err != nil {

@@ -56,6 +56,11 @@ func (s *series) seal() {
 	})
 	s.goods = make([]int, len(s.samples)+1)
 	s.sents = make([]int, len(s.samples)+1)
+	s.count()
+}
+
+// count counts the requests, which are in order.
+func (s *series) count() {
 	for i, one := range s.samples {
 		s.goods[i+1], s.sents[i+1] = s.goods[i], s.sents[i]
 		if one.result == good {

@@ -75,35 +75,38 @@ func (r *run) cut() bool {
 }
 
 // doubts are all reasons why the run proves nothing about the system.
-func (r *run) doubts() (all []string) {
+func (r *run) doubts() (all []doubt) {
 	for _, t := range r.troubles {
 		switch t.Class {
-		case reports.TroubleEnvironment, reports.TroubleGenerator, reports.TroubleInterrupted:
-			all = append(all, fmt.Sprintf("%s: %s", t.Class, t.What))
+		case reports.TroubleEnvironment, reports.TroubleGenerator:
+			all = append(all, doubt{fmt.Sprintf("%s: %s", t.Class, t.What), "put that right and run it again"})
+		case reports.TroubleInterrupted:
+			all = append(all, doubt{fmt.Sprintf("%s: %s", t.Class, t.What), nextWhole})
 		}
 	}
 	if len(r.header.Flags) > 0 {
-		all = append(all, "debug switches were on: "+strings.Join(r.header.Flags, ", "))
+		all = append(all, doubt{"debug switches were on: " + strings.Join(r.header.Flags, ", "), "run it again without them"})
 	}
 	if r.truncated {
-		all = append(all, "the record is cut off in the middle of a line")
+		all = append(all, doubt{"the record is cut off in the middle of a line", nextWhole})
 	} else if !r.complete {
-		all = append(all, "the record has no end: the run was killed")
+		all = append(all, doubt{"the record has no end: the run was killed", nextWhole})
 	}
 	for _, phase := range phases {
 		if _, ok := r.starts[phase]; !ok {
-			all = append(all, fmt.Sprintf("the run did not get to its phase %q", phase))
+			all = append(all, doubt{fmt.Sprintf("the run did not get to its phase %q", phase), nextWhole})
 		}
 	}
-	all = append(all, r.toothless()...)
-	all = append(all, r.untimely()...)
+	all = append(all, doubtsOf(r.toothless(), "look at what the event was aimed at, put that right and run it again")...)
+	all = append(all, doubtsOf(r.untimely(), nextRoom)...)
 	for _, load := range r.strangers {
-		all = append(all, fmt.Sprintf("the record has requests of a load %q that the scenario has not", load))
+		all = append(all, doubt{fmt.Sprintf("the record has requests of a load %q that the scenario has not", load),
+			"judge it by the scenario that was run"})
 	}
 	for _, s := range r.loads {
-		all = append(all, s.books()...)
+		all = append(all, doubtsOf(s.books(), "run it again")...)
 		for _, phase := range phases[:4] {
-			all = append(all, r.honest(s, phase)...)
+			all = append(all, doubtsOf(r.honest(s, phase), nextRoom)...)
 		}
 	}
 	return all

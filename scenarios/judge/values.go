@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/types/ref"
 )
 
 // values are the measures that an expression is made of, in order of
@@ -26,11 +27,7 @@ func (j *jury) values(compiled *cel.Ast) []reports.Value {
 
 // value evaluates one part by itself.
 func (j *jury) value(text string) string {
-	compiled, issues := j.env.Compile(text)
-	if err := issues.Err(); err != nil {
-		return "unknown: " + err.Error()
-	}
-	program, err := j.env.Program(compiled)
+	program, err := j.program(text)
 	if err != nil {
 		return "unknown: " + err.Error()
 	}
@@ -39,6 +36,37 @@ func (j *jury) value(text string) string {
 		return "absent: " + err.Error()
 	}
 	return show(value)
+}
+
+// program is what evaluates one part by itself.
+func (j *jury) program(text string) (cel.Program, error) {
+	compiled, issues := j.env.Compile(text)
+	if err := issues.Err(); err != nil {
+		return nil, err
+	}
+	return j.env.Program(compiled)
+}
+
+// part evaluates a sub-expression; nil when it has no value.
+func (j *jury) part(native *ast.AST, e ast.Expr) ref.Val {
+	program, err := j.program(textOf(native, e))
+	if err != nil {
+		return nil
+	}
+	value, _, err := program.Eval(j.inputs)
+	if err != nil {
+		return nil
+	}
+	return value
+}
+
+// textOf is a sub-expression as it is written.
+func textOf(native *ast.AST, e ast.Expr) string {
+	text, err := cel.ExprToString(e, native.SourceInfo())
+	if err != nil { // what was parsed can be written
+		return "?"
+	}
+	return text
 }
 
 // parts are the outermost sub-expressions of e that read a measure: a field or

@@ -124,6 +124,7 @@ func missing(those []*scenarios.Scenario, o Options, err error) []reports.Verdic
 				v.Outcome = reports.Error
 			}
 		}
+		v.Reason = fmt.Sprintf("%s: %s; run it again.", v.Outcome, v.Reasons[0])
 		vs = append(vs, v)
 	}
 	return vs
