@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"squall/reports"
-	"squall/scenarios/oracle"
 )
 
 // recovery is event(e).recovery; over several loads it is the longest.
@@ -163,6 +162,6 @@ func (s *step) measure(r *run) reports.EventMeasure {
 	if recovery, gone := w.recovery(); gone == nil {
 		m.Recovery = &recovery
 	}
-	m.Predicted, m.Unpredicted = r.predict(s, map[oracle.Measure]*reports.Offset{oracle.Healed: m.Healed})
+	m.Predicted, m.Unpredicted = w.predict()
 	return m
 }

@@ -8,24 +8,34 @@ import (
 	"squall/scenarios/oracle"
 )
 
-// predict says what Kubernetes' timers make of an event, beside what was measured.
-// Why says why there is nothing to say; it is empty where there is no prediction
-// for the kind of fault.
-func (r *run) predict(s *step, measured map[oracle.Measure]*reports.Offset) (all []reports.Predicted, why string) {
-	fault, known := faultOf(s)
-	if !known || r.timers == nil { // records of squall before it read timers have none
+// predict says what Kubernetes' timers make of the window's event, beside what was
+// measured. Why says why there is nothing to say; it is empty where there is no
+// prediction for the kind of fault.
+func (w *window) predict() (all []reports.Predicted, why string) {
+	timers := w.run.timers
+	fault, known := faultOf(w.step)
+	if !known || timers == nil { // records of squall before it read timers have none
 		return nil, ""
 	}
-	predictions, err := oracle.Predict(r.header.Kubernetes, *r.timers, fault)
+	predictions, err := oracle.Predict(w.run.header.Kubernetes, *timers, fault)
 	if err != nil {
-		return nil, strings.Join(append([]string{err.Error()}, r.timers.Missing...), "; ")
+		return nil, strings.Join(append([]string{err.Error()}, timers.Missing...), "; ")
 	}
 	for _, p := range predictions {
-		if took, asked := measured[p.Measure]; asked {
-			all = append(all, predicted(p, took))
-		}
+		all = append(all, predicted(p, w.measured(p.Measure)))
 	}
 	return all, ""
+}
+
+// measured is what was measured of what is predicted; nil when that is not known.
+func (w *window) measured(m oracle.Measure) *reports.Offset {
+	measures := map[oracle.Measure]func() (reports.Offset, *absence){
+		oracle.Detected: w.detected, oracle.Withdrawn: w.withdrawn, oracle.Healed: w.healed,
+	}
+	if took, gone := measures[m](); gone == nil {
+		return &took
+	}
+	return nil
 }
 
 // predicted is a prediction as reports show it.

@@ -15,12 +15,18 @@ func (t *tape) timers(p reports.PodTimers) {
 	t.add(steadyAt, reports.Entry{Kind: reports.KindTimers, Timers: &reports.TimersEntry{Pods: []reports.PodTimers{p}}})
 }
 
+// shown are a prediction's window and whether the measure lies in it.
+func shown(p reports.Predicted) []any { return []any{p.Measure, p.Least, p.Most, p.Inside} }
+
 func TestPredictedBesideMeasured(t *testing.T) {
 	inside := soundRun()
 	inside.timers(reports.PodTimers{Workload: "catalog", Controller: "ReplicaSet", Period: sec, Successes: 1})
 	event := judge.Judge(podKill(example()...), &inside.rec).Events[0]
-	require.Len(t, event.Predicted, 1, event.Unpredicted)
-	p := event.Predicted[0]
+	require.Len(t, event.Predicted, 3, event.Unpredicted)
+	assert.Equal(t, []any{"detected", 0 * sec, 1 * sec, true}, shown(event.Predicted[0]))
+	assert.Equal(t, []any{"withdrawn", 0 * sec, 2 * sec, false}, shown(event.Predicted[1]))
+	assert.Nil(t, event.Predicted[1].Measured, "the record has no endpoints")
+	p := event.Predicted[2]
 	assert.Equal(t, []any{"healed", 0 * sec, 6 * sec, true, 4 * sec}, []any{p.Measure, p.Least, p.Most, p.Inside, *p.Measured})
 	assert.Len(t, p.Terms, 4)
 
@@ -28,12 +34,12 @@ func TestPredictedBesideMeasured(t *testing.T) {
 	outside := soundRun()
 	outside.timers(reports.PodTimers{Workload: "catalog", Controller: "ReplicaSet", Period: sec, Successes: 1, Start: 5 * sec})
 	v := judge.Judge(podKill(example()...), &outside.rec)
-	assert.False(t, v.Events[0].Predicted[0].Inside)
+	assert.False(t, v.Events[0].Predicted[2].Inside)
 	assert.Equal(t, reports.Pass, v.Outcome, "a prediction is shown and not judged")
 
 	never := soundRun()
 	never.timers(reports.PodTimers{Workload: "catalog"})
-	p = judge.Judge(podKill(example()...), &never.rec).Events[0].Predicted[0]
+	p = judge.Judge(podKill(example()...), &never.rec).Events[0].Predicted[2]
 	assert.True(t, p.Never)
 	assert.False(t, p.Inside)
 	assert.Contains(t, p.Why, "no controller")

@@ -53,9 +53,12 @@ func TestPodKillPasses(t *testing.T) {
 	assert.Equal(t, "catalog", kill.Victims[0].Role)
 	requireSums(t, rec)
 	requireTimers(t, rec)
-	require.Len(t, kill.Predicted, 1, kill.Unpredicted)
-	assert.Equal(t, "healed", kill.Predicted[0].Measure)
-	assert.Equal(t, []time.Duration{2 * time.Second, 8 * time.Second}, []time.Duration{kill.Predicted[0].Least, kill.Predicted[0].Most})
+	require.Len(t, kill.Predicted, 3, kill.Unpredicted)
+	for _, p := range kill.Predicted {
+		require.NotNil(t, p.Measured, p.Measure)
+		assert.True(t, p.Inside, "%s was to come in %s to %s and came in %s", p.Measure, p.Least, p.Most, *p.Measured)
+	}
+	assert.Equal(t, []time.Duration{2 * time.Second, 8 * time.Second}, []time.Duration{kill.Predicted[2].Least, kill.Predicted[2].Most})
 
 	last := rec.Entries[len(rec.Entries)-1]
 	require.Equal(t, reports.KindEnd, last.Kind)
