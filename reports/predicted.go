@@ -30,13 +30,29 @@ type PredictedTerm struct {
 	From  string `json:"from"` // the flag, field or constant that it comes from
 }
 
+// predictions writes those that came true in one line, and each other with its terms.
+func (t *text) predictions(all []Predicted) {
+	var inside []string
+	for _, p := range all {
+		if p.Inside && !p.Never {
+			inside = append(inside, fmt.Sprintf("%s in %s (%s)", clean(p.Measure), Duration(*p.Measured), span(p.Least, p.Most)))
+		}
+	}
+	if len(inside) > 0 {
+		t.para(4, "as Kubernetes' timers have it: "+strings.Join(inside, ", "), dim)
+	}
+	for _, p := range all {
+		if !p.Inside || p.Never {
+			t.predicted(p)
+		}
+	}
+}
+
 // predicted writes one prediction, with its terms when the measure lies outside.
 func (t *text) predicted(p Predicted) {
-	head, with := clean(p.Measure)+" was to come ", dim
+	head, with := clean(p.Measure)+" was to come in "+span(p.Least, p.Most)+" by Kubernetes' timers", dim
 	if p.Never {
 		head = clean(p.Measure) + " was never to come: " + clean(p.Why)
-	} else {
-		head += fmt.Sprintf("in %s to %s by Kubernetes' timers", Duration(p.Least), Duration(p.Most))
 	}
 	switch {
 	case p.Measured == nil:
@@ -50,13 +66,17 @@ func (t *text) predicted(p Predicted) {
 	}
 	var terms []string
 	for _, term := range p.Terms {
-		span := Duration(term.Most)
-		if term.Least != term.Most {
-			span = Duration(term.Least) + " to " + span
-		}
-		terms = append(terms, fmt.Sprintf("%s %s (%s)", clean(term.Name), span, clean(term.From)))
+		terms = append(terms, fmt.Sprintf("%s %s (%s)", clean(term.Name), span(term.Least, term.Most), clean(term.From)))
 	}
 	if len(terms) > 0 {
 		t.para(6, strings.Join(terms, " + "), dim)
 	}
+}
+
+// span is a window in words.
+func span(least, most Offset) string {
+	if least == most {
+		return Duration(most)
+	}
+	return Duration(least) + " to " + Duration(most)
 }

@@ -27,7 +27,7 @@ func TestPredictions(t *testing.T) {
 		says  []string
 		not   string
 	}{
-		{reports.EventMeasure{Predicted: []reports.Predicted{with(3*time.Second, true)}}, []string{"healed was to come in 2.00s to 5.00s by Kubernetes' timers"}, "a pod starts"},
+		{reports.EventMeasure{Predicted: []reports.Predicted{with(3*time.Second, true)}}, []string{"as Kubernetes' timers have it: healed in 3.00s (2.00s to 5.00s)"}, "a pod starts"},
 		{reports.EventMeasure{Predicted: []reports.Predicted{with(6*time.Second, false)}}, []string{"it was not, healed in 6.00s", "a pod starts 0s to 3.00s (allowance) + its program starts 2.00s (startup)"}, "not measured"},
 		{reports.EventMeasure{Predicted: []reports.Predicted{with(reports.Never, false)}}, []string{"it was not, never healed"}, "not measured"},
 		{reports.EventMeasure{Predicted: []reports.Predicted{window}}, []string{"and was not measured"}, "a pod starts"},

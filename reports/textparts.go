@@ -184,9 +184,7 @@ func (t *text) events(es []EventMeasure) {
 		if e.Evidence != "" {
 			t.para(4, clean(e.Evidence), dim)
 		}
-		for _, p := range e.Predicted {
-			t.predicted(p)
-		}
+		t.predictions(e.Predicted)
 		if e.Unpredicted != "" {
 			t.para(4, "nothing is predicted: "+clean(e.Unpredicted), dim)
 		}
