@@ -15,7 +15,9 @@
 // which proves with the eyes of an [Observer] that it bit. A fault that lasts
 // is an [Undoer] too. All are held to the suite in squall/chaos/chaostest.
 //
-// The first member is PodChaos with the action pod-kill.
+// There are PodChaos with the action pod-kill, and Squall's own NodeChaos with
+// the actions stop and power-off: what Chaos Mesh has no kind for is written in
+// the same style.
 //
 // The package imports neither the cluster nor the recorder: what it may use of
 // them comes through [Env]. It is the only one that imports Chaos Mesh.
@@ -64,7 +66,8 @@ type Undoer interface {
 	ProveGone(ctx context.Context, env Env, victims []Victim) error
 }
 
-// Victim is one live pod that a fault is aimed at.
+// Victim is one live pod, or one node, that a fault is aimed at. Of a node, the
+// role is that of the node, the UID that of its object, and there is no pod.
 type Victim struct {
 	Role      string
 	Ordinal   int
@@ -74,10 +77,26 @@ type Victim struct {
 	Node      string
 }
 
-// Env is what a fault may use: the API to act, an observer to see.
+// IsNode tells whether the victim is a node.
+func (v Victim) IsNode() bool { return v.Pod == "" }
+
+// Env is what a fault may use: the API and the switches of nodes to act, an
+// observer to see.
 type Env struct {
 	Client   kubernetes.Interface
+	Nodes    NodeControl
 	Observer Observer
+}
+
+// NodeControl switches nodes off and on, from outside them. What is so already
+// is left so and succeeds.
+type NodeControl interface {
+	// Stop ends what runs on a node in order and switches it off.
+	Stop(ctx context.Context, node string) error
+	// PowerOff cuts a node's link and switches it off at once.
+	PowerOff(ctx context.Context, node string) error
+	// Start switches a node on.
+	Start(ctx context.Context, node string) error
 }
 
 // Observer sees effects without the injector's help.
@@ -90,4 +109,8 @@ type Observer interface {
 	// the node, as the node's kernel sees them. A pod that the kernel knows
 	// nothing of has none; not being able to look is an error.
 	PodProcesses(ctx context.Context, node, uid string) (int, error)
+	// AskNode asks a node for a sign of life, over the cluster's network, and
+	// not those who switch it. Heard says in words what came, or what came in
+	// its place. Not being able to ask is an error.
+	AskNode(ctx context.Context, node string) (answers bool, heard string, err error)
 }

@@ -12,7 +12,7 @@ import (
 type Count struct {
 	// Mode is Chaos Mesh's: one, all, fixed, fixed-percent, random-max-percent.
 	Mode string
-	// Pods is the number for one and fixed, else 0.
+	// Pods is the number of victims for one and fixed, else 0.
 	Pods int
 	// Percent is the share for fixed-percent, and the share drawn for
 	// random-max-percent, 0 to 100; else 0.
@@ -22,6 +22,9 @@ type Count struct {
 // Mode is the object's mode and value as written; value is empty for the modes
 // one and all.
 func (o *Object) Mode() (mode, value string) {
+	if o.node != nil {
+		return string(o.node.Spec.Mode), o.node.Spec.Value
+	}
 	return string(o.pod.Spec.Mode), o.pod.Spec.Value
 }
 
@@ -30,13 +33,13 @@ func (o *Object) Mode() (mode, value string) {
 // where the share is drawn from 0 to the maximum, both included, as Chaos Mesh
 // does it. A share of 0 hits nobody.
 func (o *Object) Count(draw func(n int) int) Count {
-	mode, value := o.pod.Spec.Mode, o.pod.Spec.Value
+	mode, value := o.Mode()
 	n, err := strconv.Atoi(value)
 	if err != nil {
 		n = 0 // no value; Decode let no bad one through
 	}
-	count := Count{Mode: string(mode)}
-	switch mode {
+	count := Count{Mode: mode}
+	switch v1alpha1.SelectorMode(mode) {
 	case v1alpha1.OneMode:
 		count.Pods = 1
 	case v1alpha1.FixedMode:

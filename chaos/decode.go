@@ -12,7 +12,8 @@ import (
 	strictjson "sigs.k8s.io/json"
 )
 
-// Decode reads a Chaos Mesh object from JSON, strictly. apiVersion and
+// Decode reads a Chaos Mesh object, or one of Squall's own kinds, from JSON,
+// strictly. apiVersion and
 // metadata may be absent; a namespace that is absent stays so until
 // [Object.In]. Chaos Mesh's own Default and Validate run, then what its CRD
 // schema demands and its Go code does not, then Squall's own limits: kinds and
@@ -24,9 +25,13 @@ func Decode(raw []byte) (*Object, error) {
 	if generic == nil {
 		return nil, f.err()
 	}
+	want := apiVersion()
+	if generic["kind"] == kindNodeChaos {
+		want = squallVersion
+	}
 	version, _ := generic["apiVersion"].(string)
-	if _, written := generic["apiVersion"]; written && version != apiVersion() {
-		f.add("apiVersion", "%q is not allowed; leave it out or write %s", version, apiVersion())
+	if _, written := generic["apiVersion"]; written && version != want {
+		f.add("apiVersion", "%q is not allowed; leave it out or write %s", version, want)
 	}
 	kind, isText := generic["kind"].(string)
 	if !isText && generic["kind"] != nil {
@@ -36,6 +41,14 @@ func Decode(raw []byte) (*Object, error) {
 	if !f.checkKind(kind) {
 		return nil, f.err()
 	}
+	object := f.decodePodChaos
+	if kind == kindNodeChaos {
+		object = f.decodeNodeChaos
+	}
+	return object(raw, generic)
+}
+
+func (f *findings) decodePodChaos(raw []byte, generic map[string]any) (*Object, error) {
 	pod := &v1alpha1.PodChaos{}
 	f.fill(raw, generic, pod)
 	f.checkPodChaos(generic, pod)
@@ -44,6 +57,16 @@ func Decode(raw []byte) (*Object, error) {
 		return nil, err
 	}
 	return newPodChaos(pod), nil
+}
+
+func (f *findings) decodeNodeChaos(raw []byte, generic map[string]any) (*Object, error) {
+	node := &nodeChaos{}
+	f.fill(raw, generic, node)
+	f.checkNodeChaos(generic, node)
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	return newNodeChaos(node), nil
 }
 
 // object reads raw as one JSON object, nil when it is none.
@@ -65,7 +88,7 @@ func (f *findings) object(raw []byte) map[string]any {
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
-		f.wrongType("", value, "an object: a Chaos Mesh object")
+		f.wrongType("", value, "an object: a Chaos Mesh object, or one of Squall's own kinds")
 		return nil
 	}
 	return object

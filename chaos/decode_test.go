@@ -21,6 +21,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 const podKill = `{"kind":"PodChaos","spec":{"action":"pod-kill","mode":"one","selector":{"labelSelectors":{"app":"catalog"}}}}`
 
+const powerOff = `{"kind":"NodeChaos","spec":{"action":"power-off","mode":"one","duration":"30s","selector":{"roles":["worker"]}}}`
+
 // decode reads a fault that must be sound.
 func decode(t *testing.T, raw string) *chaos.Object {
 	t.Helper()
@@ -113,7 +115,7 @@ func TestEveryKindIsKnown(t *testing.T) {
 	for kind, goType := range scheme.KnownTypes(v1alpha1.SchemeGroupVersion) {
 		isList := strings.HasSuffix(kind, "List")
 		isMeta := !strings.Contains(goType.PkgPath(), "chaos-mesh")
-		if isList || isMeta || kind == "PodChaos" {
+		if isList || isMeta || kind == "PodChaos" { // NodeChaos is not Chaos Mesh's
 			continue
 		}
 		kinds++
@@ -135,6 +137,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Add([]byte(podKill))
+	f.Add([]byte(powerOff))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		object, err := chaos.Decode(raw)
 		if err != nil {
@@ -150,7 +153,11 @@ func FuzzDecode(f *testing.F) {
 		require.Equal(t, string(placed.Raw), string(again.Raw))
 		fault, err := again.Fault()
 		require.NoError(t, err)
-		require.Equal(t, chaos.Instant, fault.Class())
+		want := chaos.Instant
+		if object.HitsNodes() {
+			want = chaos.Held
+		}
+		require.Equal(t, want, fault.Class())
 		require.LessOrEqual(t, object.Count(func(n int) int { return n - 1 }).Of(5), 5)
 	})
 }
@@ -160,5 +167,5 @@ func TestInvalidErrorIsAsked(t *testing.T) {
 	_, err := chaos.Decode([]byte(`{}`))
 	var invalid *chaos.InvalidError
 	require.True(t, errors.As(err, &invalid))
-	assert.Equal(t, []chaos.Finding{{Path: "kind", Message: "must be given; allowed: PodChaos"}}, invalid.Findings)
+	assert.Equal(t, []chaos.Finding{{Path: "kind", Message: "must be given; allowed: PodChaos, NodeChaos"}}, invalid.Findings)
 }

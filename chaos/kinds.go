@@ -43,16 +43,17 @@ func refusals() map[string]string {
 
 // checkKind tells whether the kind can be injected.
 func (f *findings) checkKind(kind string) bool {
-	if kind == v1alpha1.KindPodChaos {
+	allowed := oneOf([]string{v1alpha1.KindPodChaos, kindNodeChaos})
+	if kind == v1alpha1.KindPodChaos || kind == kindNodeChaos {
 		return true
 	}
 	if kind == "" {
-		f.add("kind", "must be given; allowed: %s", v1alpha1.KindPodChaos)
+		f.add("kind", "must be given; allowed: %s", allowed)
 		return false
 	}
 	why, known := refusals()[kind]
 	if known {
-		f.add("kind", "%s: %s; allowed: %s", kind, why, v1alpha1.KindPodChaos)
+		f.add("kind", "%s: %s; allowed: %s", kind, why, allowed)
 		return false
 	}
 	var all []string
@@ -60,7 +61,7 @@ func (f *findings) checkKind(kind string) bool {
 		all = append(all, name)
 	}
 	slices.Sort(all)
-	f.add("kind", "%q is no kind of Chaos Mesh; allowed: %s (known, but refused: %s)",
-		kind, v1alpha1.KindPodChaos, oneOf(all))
+	f.add("kind", "%q is no kind of Chaos Mesh, nor one of Squall's own; allowed: %s (known, but refused: %s)",
+		kind, allowed, oneOf(all))
 	return false
 }

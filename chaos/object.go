@@ -9,23 +9,24 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Object is a fault as a scenario writes it: a Chaos Mesh object, decoded. It
-// never changes; make one with [Decode].
+// Object is a fault as a scenario writes it: a Chaos Mesh object, or one of
+// Squall's own kinds, decoded. It never changes; make one with [Decode].
 type Object struct {
-	Kind string // "PodChaos"
+	Kind string // "PodChaos", "NodeChaos"
 	// Raw is the object as JSON, apiVersion and kind filled in, status left
 	// out. Decode(Raw) gives the same object again.
 	Raw []byte
 
-	pod *v1alpha1.PodChaos
+	pod  *v1alpha1.PodChaos // one of the two
+	node *nodeChaos
 }
 
 // In is the object with the scenario's namespace filled in where it names
 // none, by the type's own Default: as metadata.namespace and, from there, as
-// the only one of selector.namespaces. An object that names its namespace is
-// returned as it is.
+// the only one of selector.namespaces. An object that names its namespace, or
+// has no use for one, is returned as it is.
 func (o *Object) In(namespace string) *Object {
-	if o.pod.Namespace != "" {
+	if o.pod == nil || o.pod.Namespace != "" {
 		return o
 	}
 	pod := o.pod.DeepCopy()
@@ -69,12 +70,22 @@ func apiVersion() string { return v1alpha1.SchemeGroupVersion.String() }
 // Describe names the fault for reports: its kind and action, for example
 // "PodChaos pod-kill".
 func (o *Object) Describe() string {
+	if o.node != nil {
+		return o.Kind + " " + string(o.node.Spec.Action)
+	}
 	return o.Kind + " " + string(o.pod.Spec.Action)
 }
 
 // Duration is how long the fault itself says that it lasts; zero when it does
 // not say or is instant.
 func (o *Object) Duration() time.Duration {
+	if o.node != nil {
+		d, err := time.ParseDuration(o.node.Spec.Duration)
+		if err != nil {
+			return 0 // it does not say; Decode let no bad duration through
+		}
+		return d
+	}
 	d, err := o.pod.Spec.GetDuration()
 	if err != nil || d == nil {
 		return 0 // Decode let no bad duration through
@@ -82,9 +93,12 @@ func (o *Object) Duration() time.Duration {
 	return *d
 }
 
-// Fault is the engine that injects the object. Every object that [Decode]
+// Fault is the engine that injects the object, once. Every object that [Decode]
 // accepts has one today; the error is for kinds that can be written before
 // they can be injected.
 func (o *Object) Fault() (Fault, error) {
+	if o.node != nil {
+		return newNodeOff(o.node.Spec.Action), nil
+	}
 	return podKill{grace: o.pod.Spec.GracePeriod}, nil
 }

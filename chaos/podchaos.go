@@ -11,15 +11,8 @@ import (
 // and its Go code does not, and refuses what pod-kill would ignore: a reader
 // of the scenario would believe in it.
 func (f *findings) checkPodChaos(generic map[string]any, pod *v1alpha1.PodChaos) {
-	if _, written := generic["spec"]; !written {
-		f.add("spec", "must be given")
+	if !f.hasSpec(generic, "{} selects every pod of the namespace") {
 		return
-	}
-	if f.at("spec") {
-		return // not an object
-	}
-	if spec, ok := generic["spec"].(map[string]any); !ok || spec["selector"] == nil {
-		f.add("spec.selector", "must be given; {} selects every pod of the namespace")
 	}
 	if pod.Annotations[v1alpha1.PauseAnnotationKey] == "true" {
 		f.add("metadata.annotations["+v1alpha1.PauseAnnotationKey+"]",
@@ -32,6 +25,22 @@ func (f *findings) checkPodChaos(generic map[string]any, pod *v1alpha1.PodChaos)
 	f.checkMode(pod.Spec.Mode, pod.Spec.Value)
 	f.checkPodKill(&pod.Spec)
 	f.checkSelector("spec.selector", &pod.Spec.Selector)
+}
+
+// hasSpec tells whether there is a spec to check, and finds the selector missing;
+// all says what an empty one selects.
+func (f *findings) hasSpec(generic map[string]any, all string) bool {
+	if _, written := generic["spec"]; !written {
+		f.add("spec", "must be given")
+		return false
+	}
+	if f.at("spec") {
+		return false // not an object
+	}
+	if spec, ok := generic["spec"].(map[string]any); !ok || spec["selector"] == nil {
+		f.add("spec.selector", "must be given; %s", all)
+	}
+	return true
 }
 
 func (f *findings) checkAction(action v1alpha1.PodChaosAction) {
@@ -51,7 +60,8 @@ func (f *findings) checkAction(action v1alpha1.PodChaosAction) {
 }
 
 // checkMode checks the mode, and whether a value is there exactly where the
-// mode reads one. Validate checks the value itself.
+// mode reads one. What the value itself may be is checked by Chaos Mesh, or for
+// Squall's own kinds by [findings.checkValue].
 func (f *findings) checkMode(mode v1alpha1.SelectorMode, value string) {
 	const modePath, valuePath = "spec.mode", "spec.value"
 	modes := []v1alpha1.SelectorMode{v1alpha1.OneMode, v1alpha1.AllMode, v1alpha1.FixedMode,
@@ -67,7 +77,7 @@ func (f *findings) checkMode(mode v1alpha1.SelectorMode, value string) {
 			f.add(valuePath, "%q would be ignored with mode %s; leave it out", value, mode)
 		}
 	case value == "" && !f.at(valuePath) && mode == v1alpha1.FixedMode:
-		f.add(valuePath, "must be given with mode %s: a number of pods above 0, in quotes", mode)
+		f.add(valuePath, "must be given with mode %s: a number above 0, in quotes", mode)
 	case value == "" && !f.at(valuePath):
 		f.add(valuePath, "must be given with mode %s: a percentage from 1 to 100, in quotes", mode)
 	}

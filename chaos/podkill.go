@@ -157,8 +157,12 @@ func waitNoProcess(ctx context.Context, observer Observer, v Victim) error {
 	}
 }
 
-// String names a victim for people: "catalog/1 (pod squall/catalog-xyz)".
+// String names a victim for people: "catalog/1 (pod squall/catalog-xyz)",
+// "worker/0 (node worker-1)".
 func (v Victim) String() string {
+	if v.IsNode() {
+		return fmt.Sprintf("%s/%d (node %s)", v.Role, v.Ordinal, v.Node)
+	}
 	return fmt.Sprintf("%s/%d (pod %s/%s)", v.Role, v.Ordinal, v.Namespace, v.Pod)
 }
 

@@ -21,6 +21,9 @@ type Template struct {
 // that its controller adds) counts as possibly right. A namespace that the
 // object does not name counts as the template's.
 func (o *Object) MatchTemplate(t Template) bool {
+	if o.pod == nil {
+		return false
+	}
 	s := &o.pod.Spec.Selector
 	if len(s.Pods) > 0 {
 		return len(s.Pods[t.Namespace]) > 0
@@ -61,6 +64,9 @@ func addedByController(key string) bool {
 //
 // Pods that are terminating or not ready are taken like others.
 func (o *Object) MatchPod(p *corev1.Pod, node *corev1.Node) bool {
+	if o.pod == nil {
+		return false
+	}
 	s := &o.pod.Spec.Selector
 	if len(s.Pods) > 0 {
 		return slices.Contains(s.Pods[p.Namespace], p.Name)

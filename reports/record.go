@@ -141,7 +141,7 @@ type EventEntry struct {
 	Fault string `json:"fault,omitempty"`
 	// Lasting is true for a fault that has an undo.
 	Lasting bool `json:"lasting,omitempty"`
-	// Victims are the pods that were hit, from stage "injected" on.
+	// Victims are the pods or nodes that were hit, from stage "injected" on.
 	Victims []Victim `json:"victims,omitempty"`
 	// Detail is a sentence: the evidence for "bitten", the reason for
 	// "unbitten" and "failed".
@@ -161,11 +161,11 @@ const (
 	StageLeft     Stage = "left"     // it is still there at the end
 )
 
-// Victim is one pod that a fault was aimed at.
+// Victim is one pod, or one node, that a fault was aimed at.
 type Victim struct {
-	Role    string `json:"role"`    // the workload it belongs to
+	Role    string `json:"role"`    // the workload it belongs to; of a node, "worker" or "control-plane"
 	Ordinal int    `json:"ordinal"` // its place in the plan
-	Pod     string `json:"pod"`     // namespace/name
+	Pod     string `json:"pod"`     // namespace/name; empty for a node
 	UID     string `json:"uid"`
 	Node    string `json:"node"`
 }

@@ -179,7 +179,11 @@ func (t *text) events(es []EventMeasure) {
 		}
 		t.para(2, head, with)
 		for _, v := range e.Victims {
-			t.para(4, fmt.Sprintf("%s/%d was %s on %s", clean(v.Role), v.Ordinal, clean(v.Pod), clean(v.Node)), dim)
+			was := clean(v.Pod) + " on " + clean(v.Node)
+			if v.Pod == "" {
+				was = "node " + clean(v.Node)
+			}
+			t.para(4, fmt.Sprintf("%s/%d was %s", clean(v.Role), v.Ordinal, was), dim)
 		}
 		if e.Evidence != "" {
 			t.para(4, clean(e.Evidence), dim)

@@ -13,11 +13,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// fault decodes a Chaos Mesh object; nil means that a finding was added. A
+// fault decodes a Chaos Mesh object, or one of Squall's own kinds; nil means that a finding was added. A
 // namespace that the object does not name is the scenario's.
 func (d *decoder) fault(n *yaml.Node, path string) *chaos.Object {
 	if n.Kind != yaml.MappingNode {
-		d.say(n, Finding{Path: path, Value: brief(n), Problem: "must be a Chaos Mesh object, a map with kind and spec"})
+		d.say(n, Finding{Path: path, Value: brief(n), Problem: "must be a Chaos Mesh object, or one of Squall's own kinds: a map with kind and spec"})
 		return nil
 	}
 	if key, _ := lookup(n, "file"); key != nil {
@@ -85,6 +85,10 @@ func (c *checker) fault(at string, step Step) {
 		return
 	}
 	c.lasting(at, step, fault)
+	if step.Chaos.HitsNodes() {
+		c.faultOnNodes(at, step)
+		return
+	}
 	if !step.On() || !c.whole {
 		return
 	}
@@ -99,21 +103,64 @@ func (c *checker) fault(at string, step Step) {
 
 // lasting checks "for" against the fault's kind and its own duration.
 func (c *checker) lasting(at string, step Step, fault chaos.Fault) {
-	if !c.d.has(at+".for") || !c.sound(at+".for") {
+	begins, _ := c.s.Spec.Phases.Offset(step.At)
+	own := step.Chaos.Duration()
+	if !c.d.has(at + ".for") {
+		if begins+own > c.s.Spec.Phases.Total() && c.sound("spec.phases") {
+			c.report(at+".chaos.spec.duration", "the fault would last beyond the end of recovery")
+		}
+		return
+	}
+	if !c.sound(at + ".for") {
 		return
 	}
 	_, undone := fault.(chaos.Undoer)
-	end, _ := c.s.Spec.Phases.Offset(step.At)
-	switch own := step.Chaos.Duration(); {
+	switch {
 	case !undone:
 		c.report(at+".for", step.Chaos.Describe()+" is instant: it has no length; remove it")
 	case step.For == 0:
 		c.report(at+".for", "a fault lasts longer than 0s")
 	case own != 0 && own != step.For:
 		c.report(at+".for", fmt.Sprintf("differs from the fault's own duration, %s; write one of them", own))
-	case end+step.For > c.s.Spec.Phases.Total():
+	case begins+step.For > c.s.Spec.Phases.Total():
 		c.report(at+".for", "the fault would last beyond the end of recovery")
 	}
+}
+
+// faultOnNodes checks that the cluster has the nodes that a fault is aimed at.
+func (c *checker) faultOnNodes(at string, step Step) {
+	if !c.sound("spec.cluster.workers") || !c.sound("spec.cluster.controlPlanes") {
+		return
+	}
+	path := at + ".chaos.spec.selector"
+	var all []string
+	hit := false
+	for _, node := range c.s.Spec.Cluster.FaultNodes() {
+		all = append(all, node.String())
+		hit = hit || step.Chaos.MatchNodeTemplate(node)
+	}
+	for _, name := range step.Chaos.NamedNodes() {
+		if !slices.Contains(all, name) {
+			hit = true // said more exactly here
+			c.report(path+".nodes["+name+"]", "the cluster has no such node that a fault may hit", all...)
+		}
+	}
+	if !hit {
+		c.report(path, "selects no node of the cluster that a fault may hit", all...)
+	}
+}
+
+// FaultNodes are the nodes that a fault may hit: all but the client host, from
+// which load is sent.
+func (c Cluster) FaultNodes() []chaos.NodeTemplate {
+	var nodes []chaos.NodeTemplate
+	for i := 1; i < c.ControlPlanes; i++ { // the first is the client host
+		nodes = append(nodes, chaos.NodeTemplate{Role: chaos.RoleControlPlane, Ordinal: i})
+	}
+	for i := range max(c.Workers, 0) {
+		nodes = append(nodes, chaos.NodeTemplate{Role: chaos.RoleWorker, Ordinal: i})
+	}
+	return nodes
 }
 
 // Template is what is known of a role's pods before they exist, as faults see

@@ -132,7 +132,7 @@ type Step struct {
 	Enabled *bool         `yaml:"enabled,omitempty"` // default true
 	At      Moment        `yaml:"at"`
 	For     time.Duration `yaml:"for,omitempty"`
-	// Chaos is a Chaos Mesh object, decoded.
+	// Chaos is a Chaos Mesh object, or one of Squall's own kinds, decoded.
 	Chaos *chaos.Object `yaml:"chaos,omitempty"`
 }
 

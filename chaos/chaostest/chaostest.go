@@ -62,12 +62,20 @@ func Run(ctx context.Context, f chaos.Fault, env chaos.Env, victims []chaos.Vict
 }
 
 // victimsSeen makes sure of the observer: when it sees no process of a living
-// victim, its zero afterwards proves nothing.
+// pod, or has no sign of life from a node that is on, what it sees afterwards
+// proves nothing.
 func (s suite) victimsSeen(ctx context.Context) error {
 	if len(s.victims) == 0 {
 		return errors.New("the suite was given no victim")
 	}
 	for _, v := range s.victims {
+		if v.IsNode() {
+			answers, heard, err := s.env.Observer.AskNode(ctx, v.Node)
+			if err != nil || !answers {
+				return fmt.Errorf("%s is meant to be on, but the observer has no sign of life from it: %s: %w", v, heard, orNone(err))
+			}
+			continue
+		}
 		n, err := s.env.Observer.PodProcesses(ctx, v.Node, v.UID)
 		if err != nil {
 			return fmt.Errorf("cannot count the processes of %s: %w", v, err)
@@ -77,6 +85,14 @@ func (s suite) victimsSeen(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// orNone makes an error of none, for a sentence that has one at its end.
+func orNone(err error) error {
+	if err == nil {
+		return errors.New("no error")
+	}
+	return err
 }
 
 func (s suite) class(context.Context) error {
@@ -103,7 +119,7 @@ func (s suite) noVictims(ctx context.Context) error {
 	return s.mustNotProve(ctx, nil)
 }
 
-// stranger aims at pods that have the victims' names and other UIDs. The
+// stranger aims at pods or nodes that have the victims' names and other UIDs. The
 // check for no injection, later on, shows whether the victims were spared.
 func (s suite) stranger(ctx context.Context) error {
 	for _, v := range s.victims {

@@ -130,7 +130,13 @@ func (w withoutUndo) Prove(ctx context.Context, e chaos.Env, v []chaos.Victim) (
 }
 
 // run runs the suite on a fresh cluster, in a bubble whose clock does not wait.
-func run(t *testing.T, make func() chaos.Fault, change func(*chaostest.Cluster)) (err error) {
+func run(t *testing.T, make func() chaos.Fault, change func(*chaostest.Cluster)) error {
+	t.Helper()
+	return runOn(t, make, (*chaostest.Cluster).Victims, change)
+}
+
+// runOn is run on other victims.
+func runOn(t *testing.T, make func() chaos.Fault, victims func(*chaostest.Cluster) []chaos.Victim, change func(*chaostest.Cluster)) (err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := chaostest.NewCluster(3)
@@ -139,7 +145,7 @@ func run(t *testing.T, make func() chaos.Fault, change func(*chaostest.Cluster))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		err = chaostest.Run(ctx, make(), c.Env(), c.Victims())
+		err = chaostest.Run(ctx, make(), c.Env(), victims(c))
 		time.Sleep(2 * time.Minute) // on the bubble's clock: a call that overstays may end
 	})
 	return err
@@ -158,6 +164,25 @@ func TestPodKillPasses(t *testing.T) {
 	require.ErrorContains(t, err, "the injection is proven: injected, but not proven: ")
 	err = run(t, func() chaos.Fault { return fault }, func(c *chaostest.Cluster) { c.GoneAfter = -1 })
 	require.ErrorContains(t, err, "the injection is proven: injected, but not proven: ")
+}
+
+func TestNodeChaosPasses(t *testing.T) {
+	for _, action := range []string{"stop", "power-off"} {
+		make := func() chaos.Fault {
+			object, err := chaos.Decode([]byte(`{"kind":"NodeChaos","spec":{"action":"` + action + `","mode":"all","selector":{}}}`))
+			require.NoError(t, err)
+			fault, err := object.Fault()
+			require.NoError(t, err)
+			return fault
+		}
+		require.NoError(t, runOn(t, make, (*chaostest.Cluster).NodeVictims, nil))
+
+		// The same faults on nodes that go on answering, and that stay away.
+		err := runOn(t, make, (*chaostest.Cluster).NodeVictims, func(c *chaostest.Cluster) { c.SilentAfter = -1 })
+		require.ErrorContains(t, err, "the injection is proven: injected, but not proven: ")
+		err = runOn(t, make, (*chaostest.Cluster).NodeVictims, func(c *chaostest.Cluster) { c.BackAfter = -1 })
+		require.ErrorContains(t, err, "the undo is proven: undone, but not proven gone: ")
+	}
 }
 
 func TestSoundFaultPasses(t *testing.T) {
@@ -196,6 +221,14 @@ func TestEveryDefectIsFound(t *testing.T) {
 		err := run(t, func() chaos.Fault { return withoutUndo{newBrake()} }, nil)
 		require.ErrorContains(t, err, `the lease class fits: the class is "held", yet there is no undo`)
 	})
+}
+
+func TestDeafObserverIsFound(t *testing.T) {
+	c := chaostest.NewCluster(1)
+	victims := c.NodeVictims()
+	victims[1].Node = "w9"
+	err := chaostest.Run(t.Context(), newBrake(), c.Env(), victims)
+	require.ErrorContains(t, err, "the observer has no sign of life from it: no route to host")
 }
 
 func TestBlindObserverIsFound(t *testing.T) {

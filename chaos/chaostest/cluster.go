@@ -26,13 +26,19 @@ type Cluster struct {
 	// from the observer's watch and from its node; change them before the
 	// first use. Negative: never.
 	GoneAfter, DeadAfter time.Duration
+	// SilentAfter is how long after it was switched off a node gives no sign of
+	// life, BackAfter how long after it was switched on it is back. Negative:
+	// never.
+	SilentAfter, BackAfter time.Duration
 
 	client  *fake.Clientset
 	victims []chaos.Victim
 	begun   time.Time
 
-	mu   sync.Mutex // guards what follows
-	pods map[types.UID]*podLife
+	mu    sync.Mutex // guards what follows
+	pods  map[types.UID]*podLife
+	nodes map[string]*nodeLife
+	acts  []string
 }
 
 // podLife is what the observer knows of one pod.
@@ -42,15 +48,20 @@ type podLife struct {
 }
 
 // NewCluster makes a cluster with n running pods of the role "catalog", two
-// processes each, spread over the nodes w1 and w2.
+// processes each, spread over the nodes w1 and w2, which are on.
 func NewCluster(n int) *Cluster {
 	c := &Cluster{
 		GoneAfter: 120 * time.Millisecond,
 		DeadAfter: 350 * time.Millisecond,
-		begun:     time.Now(),
-		pods:      map[types.UID]*podLife{},
+
+		SilentAfter: 40 * time.Millisecond,
+		BackAfter:   700 * time.Millisecond,
+
+		begun: time.Now(),
+		pods:  map[types.UID]*podLife{},
+		nodes: map[string]*nodeLife{},
 	}
-	var objects []runtime.Object
+	objects := c.makeNodes()
 	for i := range n {
 		v := chaos.Victim{Role: "catalog", Ordinal: i, Namespace: "squall", Pod: fmt.Sprintf("catalog-%d", i),
 			UID: fmt.Sprintf("c0ffee00-0000-4000-8000-%012d", i), Node: fmt.Sprintf("w%d", i%2+1)}
@@ -68,7 +79,7 @@ func NewCluster(n int) *Cluster {
 }
 
 // Env is the cluster as faults see it.
-func (c *Cluster) Env() chaos.Env { return chaos.Env{Client: c.client, Observer: c} }
+func (c *Cluster) Env() chaos.Env { return chaos.Env{Client: c.client, Nodes: c, Observer: c} }
 
 // Victims are all pods that the cluster began with.
 func (c *Cluster) Victims() []chaos.Victim { return append([]chaos.Victim(nil), c.victims...) }

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"maps"
 	"slices"
 
 	"squall/reports"
@@ -60,9 +61,13 @@ func (w *window) healed() (reports.Offset, *absence) {
 	if !ok {
 		finished = w.run.took
 	}
+	victims := w.run.lostPods(w.step)
+	if len(victims) == 0 {
+		return 0, absent("no pod of a workload was on the nodes that event %q hit", w.step.name)
+	}
 	lost := map[string]place{}
 	var roles []string
-	for _, v := range w.step.victims {
+	for _, v := range victims {
 		seen, ok := w.run.lossOf(v, w.step.injected)
 		if !ok {
 			return 0, absent("the record does not show the loss of pod %s", v.Pod)
@@ -88,6 +93,38 @@ func (w *window) healed() (reports.Offset, *absence) {
 		longest = max(longest, at-w.step.injected)
 	}
 	return longest, nil
+}
+
+// lostPods are the pods that an event took: its victims and, of victims that are
+// nodes, the pods of workloads that were on them at the injection and not on
+// their way out.
+func (r *run) lostPods(s *step) []reports.Victim {
+	var lost []reports.Victim
+	for _, v := range s.victims {
+		if v.Pod != "" {
+			lost = append(lost, v)
+			continue
+		}
+		for _, uid := range slices.Sorted(maps.Keys(r.pods)) {
+			pod := r.podAt(uid, s.injected)
+			if pod != nil && pod.Node == v.Node && pod.Role != "" && !pod.Deleted && !pod.Terminating {
+				lost = append(lost, reports.Victim{Role: pod.Role, Pod: pod.Name, UID: uid, Node: pod.Node})
+			}
+		}
+	}
+	return lost
+}
+
+// podAt is what a pod was at an offset; nil when it was not there yet.
+func (r *run) podAt(uid string, at reports.Offset) *reports.PodEntry {
+	var last *reports.PodEntry
+	for _, p := range r.pods[uid] {
+		if p.at > at {
+			break
+		}
+		last = p.PodEntry
+	}
+	return last
 }
 
 // lossOf is where the record first shows, not before the injection, that a

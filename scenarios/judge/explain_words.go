@@ -46,9 +46,9 @@ func moreWords(measure string) (says, example string) {
 	case "event.happened":
 		return "It was injected and proved that it bit.", `event("kill").happened`
 	case "event.healed":
-		return "From the injection until every workload that lost a pod has `ready >= desired` again. The workloads are those of the victims. " +
-			"Of each, the judge first finds where the record shows *every* victim gone, terminating or not ready, not before the injection: until " +
-			"then the counts may still be those from before the fault. The first count recorded after that with enough ready pods ends it. The slowest " +
+		return "From the injection until every workload that lost a pod has `ready >= desired` again. The workloads are those of the victims; " +
+			"where a victim is a node, those whose pods were on it. Of each, the judge first finds where the record shows *every* pod that was hit " +
+			"gone, terminating or not ready, not before the injection: until then the counts may still be those from before the fault. The first count recorded after that with enough ready pods ends it. The slowest " +
 			"workload counts. What comes back only after *quiet* has ended does not.", `event("kill").healed <= duration("15s")`
 	case "event.recovery":
 		return "Zero when no request due from the injection to the end of *recovery* was bad. Else from the *origin* to the due time of the first " +

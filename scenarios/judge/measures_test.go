@@ -193,6 +193,56 @@ func TestHealed(t *testing.T) {
 	}
 }
 
+// TestHealedOfANode has the event hit the node of the pods a and b, which are
+// not ready only when that is noticed.
+func TestHealedOfANode(t *testing.T) {
+	noticed := killAt + 10*sec
+	built := func(change func(t *tape)) *tape {
+		rec := soundRun()
+		rec.drop(func(e reports.Entry) bool { return e.Pod != nil || e.Workload != nil && e.At > 3*sec })
+		for uid, node := range map[string]string{"a": "worker-1", "b": "worker-1", "c": "worker-2"} {
+			rec.pod(3*sec, uid, reports.PodEntry{Ready: true, Node: node})
+		}
+		for i := range rec.rec.Entries {
+			if e := rec.rec.Entries[i].Event; e != nil {
+				e.Victims = []reports.Victim{{Role: "worker", UID: "node", Node: "worker-1"}}
+			}
+		}
+		rec.pod(noticed, "a", reports.PodEntry{Node: "worker-1"})
+		rec.ready(noticed, 2)
+		rec.pod(noticed+ms, "b", reports.PodEntry{Node: "worker-1"})
+		rec.ready(noticed+ms, 1)
+		rec.ready(noticed+15*sec, 2)
+		rec.ready(noticed+16*sec, 3)
+		change(rec)
+		return rec
+	}
+	for name, c := range map[string]struct {
+		change func(t *tape)
+		want   string
+	}{
+		"two pods were on it": {func(*tape) {}, "26s"},
+		"one was on its way out before": {func(t *tape) {
+			t.pod(killAt-sec, "b", reports.PodEntry{Ready: true, Terminating: true, Node: "worker-1"})
+			t.drop(func(e reports.Entry) bool { return e.Pod != nil && e.Pod.UID == "b" && e.At > killAt })
+		}, "26s"},
+		"one came only afterwards": {func(t *tape) { t.pod(killAt+sec, "later", reports.PodEntry{Ready: true, Node: "worker-1"}) }, "26s"},
+		"the loss of one was not seen": {func(t *tape) {
+			t.drop(func(e reports.Entry) bool { return e.Pod != nil && e.Pod.UID == "b" && e.At > killAt })
+		}, "absent: the record does not show the loss of pod shop/catalog-b"},
+		"none was on it": {func(t *tape) {
+			for i := range t.rec.Entries {
+				if pod := t.rec.Entries[i].Pod; pod != nil {
+					pod.Node = "worker-2"
+				}
+			}
+		}, `absent: no pod of a workload was on the nodes that event "kill" hit`},
+		"never back": {func(t *tape) { t.workloadsAfter(noticed + 16*sec) }, "never"},
+	} {
+		t.Run(name, func(t *testing.T) { assert.Equal(t, c.want, value(t, built(c.change), `event("kill").healed`)) })
+	}
+}
+
 func TestArithmetic(t *testing.T) {
 	rec := soundRun()
 	rec.workloadsAfter(killAt + 4*sec) // healed is never

@@ -60,8 +60,12 @@ func makeEvent(s *scenarios.Scenario, seed uint64, step scenarios.Step, rendered
 		return Event{}, fmt.Errorf("it has no time (%s) or no fault; plan what scenarios.Parse accepted", step.At)
 	}
 	all := candidates(step.Chaos, rendered)
+	what := "pod"
+	if step.Chaos.HitsNodes() {
+		all, what = nodes(step.Chaos, s.Spec.Cluster), "node"
+	}
 	if len(all) == 0 {
-		return Event{}, fmt.Errorf("%s selects no pod that the scenario declares", step.Chaos.Describe())
+		return Event{}, fmt.Errorf("%s selects no %s that the scenario declares", step.Chaos.Describe(), what)
 	}
 	order := source(seed, "order", s.Metadata.Name, step.Name)
 	order.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -89,6 +93,18 @@ func candidates(fault *chaos.Object, rendered []workloads.Rendered) []Candidate 
 	slices.SortFunc(all, func(a, b Candidate) int {
 		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Ordinal, b.Ordinal))
 	})
+	return all
+}
+
+// nodes are the nodes that a fault could select, in the order in which the
+// cluster has them.
+func nodes(fault *chaos.Object, cluster scenarios.Cluster) []Candidate {
+	all := []Candidate{}
+	for _, node := range cluster.FaultNodes() {
+		if fault.MatchNodeTemplate(node) {
+			all = append(all, Candidate{Role: node.Role, Ordinal: node.Ordinal})
+		}
+	}
 	return all
 }
 

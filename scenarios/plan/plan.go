@@ -2,8 +2,8 @@
 // Squall makes in a run, made beforehand.
 //
 // A plan is a pure function of the scenario, the seed and Squall's version, and
-// byte-identical on any host. It knows pods as role and ordinal, since their
-// names do not exist yet.
+// byte-identical on any host. It knows pods and nodes as role and ordinal, since
+// their names do not exist yet.
 package plan
 
 import (
@@ -49,23 +49,23 @@ type Event struct {
 	// Count is how many of the candidates are hit, before filters that only
 	// the live cluster can answer.
 	Count Count `json:"count"`
-	// Candidates are all pods that the selector allows, in the order in which
-	// they are taken.
+	// Candidates are all pods, or nodes, that the selector allows, in the order
+	// in which they are taken.
 	Candidates []Candidate `json:"candidates"`
 }
 
 // Count says how many of the live candidates a fault hits.
 type Count struct {
 	Mode string `json:"mode"` // one, all, fixed, fixed-percent, random-max-percent
-	// Pods is the number for one and fixed; Percent the share for the percent
+	// Pods is the number of victims for one and fixed; Percent the share for the percent
 	// modes, already drawn for random-max-percent.
 	Pods    int `json:"pods,omitempty"`
 	Percent int `json:"percent,omitempty"`
 }
 
-// Candidate is a pod that does not exist yet.
+// Candidate is a pod, or a node, that does not exist yet.
 type Candidate struct {
-	Role    string `json:"role"`
+	Role    string `json:"role"` // a pod's workload; "worker" or "control-plane" for a node
 	Ordinal int    `json:"ordinal"`
 }
 

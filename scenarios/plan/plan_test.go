@@ -167,6 +167,33 @@ func TestCountFollowsChaosMesh(t *testing.T) {
 	}
 }
 
+func TestNodesArePlannedByRoleAndOrdinal(t *testing.T) {
+	t.Parallel()
+	off := func(name, selector string) string {
+		return fmt.Sprintf(`{name: %s, at: fault+0s, chaos: {kind: NodeChaos, spec: {action: power-off, mode: one, selector: %s}}}`, name, selector)
+	}
+	s := steps(t, 3, off("worker", "{roles: [worker]}"), off("named", "{nodes: [worker/1]}"), off("any", "{}"))
+	s.Spec.Cluster.ControlPlanes = 3
+	first := map[plan.Candidate]int{}
+	for seed := range uint64(60) {
+		p := planned(t, s, seed)
+		require.Len(t, p.Events, 3)
+		assert.Equal(t, "NodeChaos power-off", p.Events[0].Fault)
+		assert.Equal(t, plan.Count{Mode: "one", Pods: 1}, p.Events[0].Count)
+		assert.ElementsMatch(t, []plan.Candidate{{Role: "worker"}, {Role: "worker", Ordinal: 1}}, p.Events[0].Candidates)
+		assert.Equal(t, []plan.Candidate{{Role: "worker", Ordinal: 1}}, p.Events[1].Candidates)
+		assert.ElementsMatch(t, []plan.Candidate{
+			{Role: "control-plane", Ordinal: 1}, {Role: "control-plane", Ordinal: 2}, {Role: "worker"}, {Role: "worker", Ordinal: 1},
+		}, p.Events[2].Candidates, "never the client host, control-plane/0")
+		first[p.Events[2].Candidates[0]]++
+	}
+	assert.Len(t, first, 4, "each seed draws its own")
+
+	s.Spec.Cluster.Workers = 1 // as no parsed scenario has it
+	_, err := plan.Make(s, 1, "v0.0.0", false)
+	require.ErrorContains(t, err, "selects no node that the scenario declares")
+}
+
 func TestScenarioThatWasNotParsedIsRefused(t *testing.T) {
 	t.Parallel()
 	s := steps(t, 3, kill("kill", "fault+0s", "catalog", "mode: one"))

@@ -29,14 +29,16 @@ import (
 
 // TestOnOneCluster is what needs a real cluster, but not one of its own.
 func TestOnOneCluster(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	p := newProvider(t)
 	folder, err := image.DefaultDir()
 	require.NoError(t, err)
 	shopImage, err := image.Builder{Dir: folder}.FromProgram(ctx, shop.Program())
 	require.NoError(t, err)
-	c, err := p.Create(ctx, cluster.Spec{Name: "run-test-" + randomHex(3), Workers: 2, Images: []image.Image{shopImage}}, nil)
+	c, err := p.Create(ctx, cluster.Spec{
+		Name: "run-test-" + randomHex(3), Workers: 2, Images: []image.Image{shopImage}, Timers: cluster.FastTimers,
+	}, nil)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, p.Remove(context.WithoutCancel(ctx), c.Info().Name)) }()
 	kubeconfig, err := c.Kubeconfig()
@@ -51,6 +53,9 @@ func TestOnOneCluster(t *testing.T) {
 	t.Run("victims of all modes", func(t *testing.T) { testModes(ctx, t, client) })
 	t.Run("the watch resumes", func(t *testing.T) { testResume(ctx, t, config, client) })
 	t.Run("pod-kill keeps the contract", func(t *testing.T) { testContract(ctx, t, c, client) })
+	for _, action := range []string{"stop", "power-off"} {
+		t.Run(action+" keeps the contract", func(t *testing.T) { testNodeContract(ctx, t, c, client, action) })
+	}
 }
 
 // deployed brings the catalog up, three times, where the recorder looks.

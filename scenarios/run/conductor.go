@@ -249,4 +249,6 @@ func (c *conductor) finish() error {
 }
 
 // env is what faults may use.
-func (c *conductor) env() chaos.Env { return chaos.Env{Client: c.client, Observer: c.recorder} }
+func (c *conductor) env() chaos.Env {
+	return chaos.Env{Client: c.client, Nodes: nodeSwitches{c.cluster.Nodes()}, Observer: c.recorder}
+}

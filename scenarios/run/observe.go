@@ -59,3 +59,9 @@ func (r *recorder) waitSeen(ctx context.Context, uid types.UID) (*podLife, error
 func (r *recorder) PodProcesses(ctx context.Context, node, uid string) (int, error) {
 	return r.processes(ctx, node, uid)
 }
+
+// AskNode implements [chaos.Observer] by the API server, which asks the node's
+// kubelet.
+func (r *recorder) AskNode(ctx context.Context, node string) (answers bool, heard string, err error) {
+	return askNode(ctx, r.client, node)
+}

@@ -14,6 +14,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 )
 
 // recorder watches the scenario's namespace and records what changes there. It
@@ -26,7 +27,8 @@ type recorder struct {
 	// processes counts a pod's processes on a node, by the node's kernel.
 	processes func(ctx context.Context, node, uid string) (int, error)
 
-	watches *watches // nil until start
+	client  kubernetes.Interface // from start on
+	watches *watches             // nil until start
 
 	mu       sync.Mutex
 	pods     map[types.UID]*podLife

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,20 +10,23 @@ import (
 	"time"
 
 	"squall/chaos"
+	"squall/cluster"
 	"squall/reports"
 	"squall/scenarios"
 	"squall/scenarios/plan"
 )
 
 const (
-	// injectLimit bounds the requests of one injection.
-	injectLimit = 30 * time.Second
+	// injectLimit bounds the requests of one injection. What takes longest is the
+	// orderly stop of a node.
+	injectLimit = cluster.StopGrace + 45*time.Second
 	// proofFloor is how long a proof may take at least, however late in the run
 	// the fault comes. Else it has until the planned end of recovery: what bites
 	// later is not in what is measured.
 	proofFloor = 10 * time.Second
-	// undoLimit bounds an undo and its proof.
-	undoLimit = 30 * time.Second
+	// undoLimit bounds an undo and its proof. A node's programs start within some
+	// seconds, on a busy host within half a minute.
+	undoLimit = time.Minute
 )
 
 // injection is one timeline entry on its way.
@@ -36,6 +40,7 @@ type injection struct {
 	env      chaos.Env
 	clock    clock
 	noInject bool
+	gone     <-chan struct{} // closed when the cluster has ended
 	tell     func(at reports.Offset, e reports.EventEntry)
 }
 
@@ -80,9 +85,12 @@ func (c *conductor) injection(event plan.Event) (*injection, error) {
 		prove: max(due+proofFloor, c.warmup+phases.Total()),
 		choose: func(ctx context.Context) ([]chaos.Victim, error) {
 			now, err := lookAround(ctx, c.client)
+			if err == nil && step.Chaos.HitsNodes() {
+				return nodeVictims(event, step.Chaos, c.cluster.Info().Nodes, now), nil
+			}
 			return victims(event, step.Chaos, c.recorder.roles, now), err
 		},
-		env: c.env(), clock: c.clock, noInject: c.options.NoInject, tell: c.tell,
+		env: c.env(), clock: c.clock, noInject: c.options.NoInject, gone: c.cluster.Done(), tell: c.tell,
 	}, nil
 }
 
@@ -106,7 +114,7 @@ func (c *conductor) tell(at reports.Offset, e reports.EventEntry) {
 	case reports.StageInjected:
 		var names []string
 		for _, v := range e.Victims {
-			names = append(names, fmt.Sprintf("%s/%d (%s)", v.Role, v.Ordinal, v.Pod))
+			names = append(names, fmt.Sprintf("%s/%d (%s)", v.Role, v.Ordinal, cmp.Or(v.Pod, v.Node)))
 		}
 		c.show.say("%s: %s hits %s", e.Name, e.Fault, strings.Join(names, ", "))
 	default:
@@ -146,7 +154,7 @@ func (i *injection) chosen(ctx context.Context) ([]chaos.Victim, error) {
 	defer cancel()
 	hit, err := i.choose(ctx)
 	if err == nil && len(hit) == 0 {
-		err = fmt.Errorf("%s hits nobody: %s of the live pods that its selector takes", i.event.Fault, i.event.Count)
+		err = fmt.Errorf("%s hits nobody: %s of the live pods or nodes that its selector takes", i.event.Fault, i.event.Count)
 	}
 	return hit, err
 }
@@ -188,11 +196,25 @@ func (i *injection) undo(ctx context.Context, undoer chaos.Undoer, hit []chaos.V
 	if err == nil {
 		err = undoer.ProveGone(ctx, i.env, hit)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		i.say(reports.StageUndone, hit, "seen to be gone")
+	case i.clusterEnded():
+		i.say(reports.StageUndone, hit, "gone with the cluster, which has ended")
+	default:
 		i.say(reports.StageLeft, hit, err.Error())
-		return
 	}
-	i.say(reports.StageUndone, hit, "seen to be gone")
+}
+
+// clusterEnded tells whether the cluster has ended, which its parts may notice
+// before its own end is seen.
+func (i *injection) clusterEnded() bool {
+	select {
+	case <-i.gone:
+		return true
+	case <-time.After(deathRattle):
+		return false
+	}
 }
 
 // say tells a stage of the event, as it is now.
@@ -200,9 +222,11 @@ func (i *injection) say(stage reports.Stage, hit []chaos.Victim, detail string) 
 	_, lasts := i.fault.(chaos.Undoer)
 	e := reports.EventEntry{Name: i.event.Name, Stage: stage, Fault: i.event.Fault, Lasting: lasts, Detail: detail}
 	for _, v := range hit {
-		e.Victims = append(e.Victims, reports.Victim{
-			Role: v.Role, Ordinal: v.Ordinal, Pod: v.Namespace + "/" + v.Pod, UID: v.UID, Node: v.Node,
-		})
+		victim := reports.Victim{Role: v.Role, Ordinal: v.Ordinal, UID: v.UID, Node: v.Node}
+		if !v.IsNode() {
+			victim.Pod = v.Namespace + "/" + v.Pod
+		}
+		e.Victims = append(e.Victims, victim)
 	}
 	i.tell(i.clock.now(), e)
 }

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,7 +126,7 @@ func TestNobodyToHit(t *testing.T) {
 	all, done := happens(t, instant, func(i *injection) {
 		i.choose = func(context.Context) ([]chaos.Victim, error) { return nil, nil }
 	}, time.Minute)
-	assert.Equal(t, []told{{reports.StageFailed, 0, "PodChaos stub hits nobody: 1 of the live pods that its selector takes"}}, all)
+	assert.Equal(t, []told{{reports.StageFailed, 0, "PodChaos stub hits nobody: 1 of the live pods or nodes that its selector takes"}}, all)
 	assert.Empty(t, done)
 }
 
@@ -150,10 +151,19 @@ func TestLastingFault(t *testing.T) {
 			{reports.StageInjected, 0, ""}, {reports.StageFailed, 0, "half"}, {reports.StageUndone, 0, "seen to be gone"},
 		}, 0},
 		"left": {func(s *stub) chaos.Fault { s.undoErr = errors.New("stuck"); return lasting{s} }, time.Minute, []told{
-			{reports.StageInjected, 0, ""}, {reports.StageBitten, 0, "seen"}, {reports.StageLeft, 10 * time.Second, "stuck"},
+			{reports.StageInjected, 0, ""}, {reports.StageBitten, 0, "seen"}, {reports.StageLeft, 10*time.Second + deathRattle, "stuck"},
 		}, 10 * time.Second},
+		"gone with its cluster": {func(s *stub) chaos.Fault { s.undoErr = errors.New("nobody there"); return lasting{s} }, 3 * time.Second, []told{
+			{reports.StageInjected, 0, ""}, {reports.StageBitten, 0, "seen"},
+			{reports.StageUndone, 3*time.Second + deathRattle/2, "gone with the cluster, which has ended"},
+		}, 3 * time.Second},
 	} {
-		all, done := happens(t, one.fault, nil, one.ends)
+		all, done := happens(t, one.fault, func(i *injection) {
+			gone := make(chan struct{})
+			if i.gone = gone; strings.HasPrefix(name, "gone") {
+				time.AfterFunc(one.ends+deathRattle/2, func() { close(gone) })
+			}
+		}, one.ends)
 		assert.Equal(t, one.stages, all, name)
 		require.GreaterOrEqual(t, len(done), 2, name)
 		assert.Equal(t, act{"undo", one.undoneAt}, done[1], name)

@@ -110,6 +110,7 @@ func items[T runtime.Object](list runtime.Object) []T {
 // start begins to watch and returns once each watch has listed what is there.
 // The caller must call stop.
 func (r *recorder) start(ctx context.Context, client kubernetes.Interface) error {
+	r.client = client
 	looking, done := context.WithTimeoutCause(ctx, firstLook, fmt.Errorf("no answer within %s", firstLook))
 	defer done()
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
