@@ -195,7 +195,11 @@ func junitNumbers(v *Verdict) string {
 			w.Window, w.Load, w.Requests, w.Lost, w.Skipped, Duration(w.P50), Duration(w.P99), Duration(w.Outage))
 	}
 	for _, e := range v.Events {
-		fmt.Fprintf(&b, "event %s (%s) at %s, bitten: %t", e.Name, e.Fault, Duration(e.At), e.Bitten)
+		if e.Step != "" {
+			fmt.Fprintf(&b, "step %s (%s) at %s, done: %t", e.Name, e.Step, Duration(e.At), e.Bitten)
+		} else {
+			fmt.Fprintf(&b, "event %s (%s) at %s, bitten: %t", e.Name, e.Fault, Duration(e.At), e.Bitten)
+		}
 		if e.Healed != nil {
 			b.WriteString(", " + took("healed", *e.Healed))
 		}

@@ -139,6 +139,8 @@ type EventEntry struct {
 	Stage Stage  `json:"stage"` // what happened at At
 	// Fault describes it, for example "PodChaos pod-kill".
 	Fault string `json:"fault,omitempty"`
+	// Step describes a step, which is no fault, for example "scale catalog to 5".
+	Step string `json:"step,omitempty"`
 	// Lasting is true for a fault that has an undo.
 	Lasting bool `json:"lasting,omitempty"`
 	// Victims are the pods or nodes that were hit, from stage "injected" on.

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -164,12 +165,16 @@ func share(w WindowMeasure) string {
 
 func (t *text) events(es []EventMeasure) {
 	for _, e := range es {
-		head := fmt.Sprintf("event %s · %s at %s", clean(e.Name), clean(e.Fault), Duration(e.At))
+		head, did, didNot := "event %s · %s at %s", "bitten", "no proof that it bit"
+		if e.Step != "" {
+			head, did, didNot = "step %s · %s at %s", "done", "no proof that it was done"
+		}
+		head = fmt.Sprintf(head, clean(e.Name), cmp.Or(clean(e.Step), clean(e.Fault)), Duration(e.At))
 		with := plain
 		if e.Bitten {
-			head += " · bitten"
+			head += " · " + did
 		} else {
-			head, with = head+" · no proof that it bit", yellow
+			head, with = head+" · "+didNot, yellow
 		}
 		if e.Healed != nil {
 			head += " · " + took("healed", *e.Healed)

@@ -114,6 +114,7 @@ type WindowMeasure struct {
 type EventMeasure struct {
 	Name     string   `json:"name"`
 	Fault    string   `json:"fault"`
+	Step     string   `json:"step,omitempty"` // what a step does, which is no fault
 	At       Offset   `json:"at"`
 	Bitten   bool     `json:"bitten"`
 	Evidence string   `json:"evidence,omitempty"`

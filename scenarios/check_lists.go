@@ -116,12 +116,7 @@ func (c *checker) timeline() {
 	for i, step := range c.s.Spec.Timeline {
 		here := c.d.entry(at, step.Name, i)
 		c.moment(here, step)
-		if !c.d.has(here+".chaos") && c.sound(here) {
-			c.report(here, "does nothing; every entry has exactly one verb", "chaos")
-		}
-		if step.Chaos != nil && c.sound(here+".chaos") {
-			c.fault(here, step)
-		}
+		c.verb(here, step)
 	}
 }
 

@@ -191,7 +191,7 @@ func laterFields(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[Step]():
 		return []string{
-			"when", "by", "victims", "apply", "delete", "patch", "scale", "rollout", "rollback", "drain",
+			"when", "by", "victims", "apply", "rollout", "rollback", "drain",
 			"node-add", "node-remove", "helm-upgrade", "helm-rollback", "load", "exec",
 		}
 	case reflect.TypeFor[Workload]():

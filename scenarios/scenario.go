@@ -132,6 +132,10 @@ type Step struct {
 	Enabled *bool         `yaml:"enabled,omitempty"` // default true
 	At      Moment        `yaml:"at"`
 	For     time.Duration `yaml:"for,omitempty"`
+	// One of the following is set: what the entry does.
+	Scale  *Scale                 `yaml:"scale,omitempty"`
+	Patch  *Change                `yaml:"patch,omitempty"`
+	Delete *workloads.PatchTarget `yaml:"delete,omitempty"`
 	// Chaos is a Chaos Mesh object, or one of Squall's own kinds, decoded.
 	Chaos *chaos.Object `yaml:"chaos,omitempty"`
 }

@@ -30,7 +30,7 @@ func Apply(ctx context.Context, cfg *rest.Config, r Rendered) error {
 // apply is [Apply] with a client.
 func apply(ctx context.Context, client dynamic.Interface, r Rendered) error {
 	for _, object := range r.Objects {
-		resource, err := resourceOf(object)
+		resource, err := Resource(object)
 		if err != nil {
 			return fmt.Errorf("apply workload %q: %w", r.Name, err)
 		}
@@ -46,9 +46,9 @@ func apply(ctx context.Context, client dynamic.Interface, r Rendered) error {
 	return nil
 }
 
-// resourceOf names the API resource of an object. Workloads render few kinds,
+// Resource names the API resource of an object that a workload rendered. Workloads render few kinds,
 // so they stand here instead of being asked for at every start.
-func resourceOf(object *unstructured.Unstructured) (schema.GroupVersionResource, error) {
+func Resource(object *unstructured.Unstructured) (schema.GroupVersionResource, error) {
 	kind := object.GroupVersionKind()
 	switch kind {
 	case schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}:

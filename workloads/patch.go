@@ -56,6 +56,13 @@ func applyPatch(objects []*unstructured.Unstructured, p Patch) error {
 	return nil
 }
 
+// CheckPatch tells whether a JSON merge patch fits an object: that it leaves its
+// identity alone, and that what it makes is valid. The object stays as it is.
+func CheckPatch(object *unstructured.Unstructured, patch map[string]any) error {
+	target := PatchTarget{Kind: object.GetKind(), Name: object.GetName()}
+	return applyPatch([]*unstructured.Unstructured{object.DeepCopy()}, Patch{Target: target, Patch: patch})
+}
+
 // checkFields finds fields that the object's kind does not have and values of
 // the wrong type, which would otherwise be refused only when a cluster is up.
 func checkFields(object *unstructured.Unstructured) error {

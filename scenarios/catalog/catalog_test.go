@@ -2,6 +2,8 @@ package catalog_test
 
 import (
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"squall/scenarios"
@@ -27,6 +29,20 @@ func TestEveryShippedScenarioIsValid(t *testing.T) {
 				assert.Equal(t, s.Digest(), again.Scenario.Digest())
 			}
 		})
+	}
+}
+
+// TestExamplesAreValid holds the examples of the documentation to the format.
+func TestExamplesAreValid(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../docs/examples/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		f, err := scenarios.LoadFile(file)
+		require.NoError(t, err)
+		assert.Equal(t, strings.TrimSuffix(filepath.Base(file), ".yaml"), f.Scenario.Metadata.Name)
+		assert.NotEmpty(t, f.Twins)
 	}
 }
 

@@ -55,6 +55,9 @@ func (w *window) healed() (reports.Offset, *absence) {
 		return 0, w.gone
 	}
 	if len(w.step.victims) == 0 {
+		if w.step.action != "" {
+			return 0, absent("event %q is a step and no fault: nothing is healed after it", w.step.name)
+		}
 		return 0, absent("event %q has no victims", w.step.name)
 	}
 	finished, ok := w.run.end("quiet")
@@ -186,7 +189,7 @@ func (r *run) state(name string) (reports.WorkloadEntry, *absence) {
 // measure is an event as the reports show it.
 func (s *step) measure(r *run) reports.EventMeasure {
 	m := reports.EventMeasure{
-		Name: s.name, Fault: s.fault, At: s.injected, Bitten: s.bitten(),
+		Name: s.name, Fault: s.fault, Step: s.action, At: s.injected, Bitten: s.bitten(),
 		Evidence: s.details[reports.StageBitten], Victims: s.victims,
 	}
 	w := loadView{run: r}.event(s.name)

@@ -68,6 +68,7 @@ type step struct {
 	at       scenarios.Moment // when it is planned; zero when the scenario has it not
 	enabled  bool
 	fault    string
+	action   string // what a step does; empty for a fault
 	lasting  bool
 	victims  []reports.Victim
 	stages   map[reports.Stage]reports.Offset
@@ -161,6 +162,9 @@ func (r *run) stage(s *step, e *reports.Entry) *step {
 	s.lasting = s.lasting || e.Event.Lasting
 	if e.Event.Fault != "" {
 		s.fault = e.Event.Fault
+	}
+	if e.Event.Step != "" {
+		s.action = e.Event.Step
 	}
 	if len(e.Event.Victims) > 0 {
 		s.victims = e.Event.Victims

@@ -126,16 +126,24 @@ func (r *run) toothless() (all []string) {
 			all = append(all, fmt.Sprintf("event %q was injected although the scenario has it switched off", s.name))
 		case !s.enabled || s.bitten() && !s.has(reports.StageFailed) && !s.has(reports.StageUnbitten):
 		case s.has(reports.StageFailed):
-			all = append(all, fmt.Sprintf("event %q could not be injected: %s", s.name, s.details[reports.StageFailed]))
+			all = append(all, fmt.Sprintf("event %q could not be %s: %s", s.name, s.word("injected", "done"), s.details[reports.StageFailed]))
 		case s.has(reports.StageUnbitten):
-			all = append(all, fmt.Sprintf("event %q did not bite: %s", s.name, s.details[reports.StageUnbitten]))
+			all = append(all, fmt.Sprintf("event %q %s: %s", s.name, s.word("did not bite", "is not seen to be done"), s.details[reports.StageUnbitten]))
 		case s.begun:
-			all = append(all, fmt.Sprintf("event %q gave no proof that it bit", s.name))
+			all = append(all, fmt.Sprintf("event %q gave no proof that it %s", s.name, s.word("bit", "was done")))
 		default:
 			all = append(all, fmt.Sprintf("event %q was not injected", s.name))
 		}
 	}
 	return all
+}
+
+// word is what is said of a fault, or of a step.
+func (s *step) word(fault, step string) string {
+	if s.action != "" {
+		return step
+	}
+	return fault
 }
 
 // untimely are the timeline entries that came, or bit, when they should not: what

@@ -56,8 +56,12 @@ func Make(s *scenarios.Scenario, seed uint64, version string, calm bool) (Plan, 
 // makeEvent plans one entry of the timeline.
 func makeEvent(s *scenarios.Scenario, seed uint64, step scenarios.Step, rendered []workloads.Rendered) (Event, error) {
 	at, ok := s.Spec.Phases.Offset(step.At)
-	if !ok || step.Chaos == nil {
-		return Event{}, fmt.Errorf("it has no time (%s) or no fault; plan what scenarios.Parse accepted", step.At)
+	action := step.Action()
+	if !ok || step.Chaos == nil && action == "" {
+		return Event{}, fmt.Errorf("it has no time (%s) or no verb; plan what scenarios.Parse accepted", step.At)
+	}
+	if step.Chaos == nil {
+		return Event{Name: step.Name, At: at, Step: action}, nil
 	}
 	all := candidates(step.Chaos, rendered)
 	what := "pod"

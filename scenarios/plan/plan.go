@@ -41,17 +41,18 @@ type Load struct {
 	To   time.Duration `json:"to"`
 }
 
-// Event is one timeline entry.
+// Event is one timeline entry: a fault, or a step, which has no victims.
 type Event struct {
 	Name  string        `json:"name"`
 	At    time.Duration `json:"at"`
-	Fault string        `json:"fault"` // "PodChaos pod-kill"
+	Fault string        `json:"fault,omitempty"` // "PodChaos pod-kill"
+	Step  string        `json:"step,omitempty"`  // "scale catalog to 5"
 	// Count is how many of the candidates are hit, before filters that only
 	// the live cluster can answer.
-	Count Count `json:"count"`
+	Count Count `json:"count,omitzero"`
 	// Candidates are all pods, or nodes, that the selector allows, in the order
 	// in which they are taken.
-	Candidates []Candidate `json:"candidates"`
+	Candidates []Candidate `json:"candidates,omitempty"`
 }
 
 // Count says how many of the live candidates a fault hits.

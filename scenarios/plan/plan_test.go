@@ -167,6 +167,17 @@ func TestCountFollowsChaosMesh(t *testing.T) {
 	}
 }
 
+func TestStepsArePlannedWithoutVictims(t *testing.T) {
+	t.Parallel()
+	p := planned(t, steps(t, 3, `{name: up, at: fault+1s, scale: {workload: catalog, replicas: 5}}`), 1)
+	assert.Equal(t, []plan.Event{{Name: "up", At: 11 * time.Second, Step: "scale catalog to 5"}}, p.Events)
+	assert.Contains(t, string(p.JSON()), `"step": "scale catalog to 5"
+    }`, "nothing about victims")
+	var text bytes.Buffer
+	require.NoError(t, p.Text(&text))
+	assert.Regexp(t, `(?m)^up +11s +scale catalog to 5$`, text.String())
+}
+
 func TestNodesArePlannedByRoleAndOrdinal(t *testing.T) {
 	t.Parallel()
 	off := func(name, selector string) string {

@@ -56,6 +56,7 @@ func TestOnOneCluster(t *testing.T) {
 	for _, action := range []string{"stop", "power-off"} {
 		t.Run(action+" keeps the contract", func(t *testing.T) { testNodeContract(ctx, t, c, client, action) })
 	}
+	t.Run("a step of each verb", func(t *testing.T) { testSteps(ctx, t, config, client) }) // the last takes the catalog away
 }
 
 // deployed brings the catalog up, three times, where the recorder looks.

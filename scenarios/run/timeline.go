@@ -14,6 +14,8 @@ import (
 	"squall/reports"
 	"squall/scenarios"
 	"squall/scenarios/plan"
+
+	"k8s.io/client-go/dynamic"
 )
 
 const (
@@ -33,9 +35,9 @@ const (
 type injection struct {
 	event  plan.Event
 	fault  chaos.Fault
-	until  reports.Offset // when a lasting fault is to be undone
-	prove  reports.Offset // by when it must have bitten
-	choose func(context.Context) ([]chaos.Victim, error)
+	until  reports.Offset                                // when a lasting fault is to be undone
+	prove  reports.Offset                                // by when it must have bitten
+	choose func(context.Context) ([]chaos.Victim, error) // nil for a step, which has none
 
 	env      chaos.Env
 	clock    clock
@@ -55,7 +57,7 @@ func (c *conductor) startTimeline(ctx context.Context) *sync.WaitGroup {
 			defer c.pending.Add(-1)
 			one, err := c.injection(event)
 			if err != nil {
-				c.tell(c.clock.now(), reports.EventEntry{Name: event.Name, Stage: reports.StageFailed, Fault: event.Fault, Detail: err.Error()})
+				c.tell(c.clock.now(), reports.EventEntry{Name: event.Name, Stage: reports.StageFailed, Fault: event.Fault, Step: event.Step, Detail: err.Error()})
 				return
 			}
 			if c.clock.wait(ctx, c.warmup+event.At) == nil {
@@ -74,30 +76,37 @@ func (c *conductor) injection(event plan.Event) (*injection, error) {
 		return nil, fmt.Errorf("the plan has an event %q that the scenario has not", event.Name)
 	}
 	step := c.scenario.Spec.Timeline[at]
-	fault, err := step.Chaos.Fault()
-	if err != nil {
-		return nil, err
-	}
 	due := c.warmup + event.At
-	return &injection{
-		event: event, fault: fault,
+	one := &injection{
+		event: event,
 		until: c.warmup + lastsUntil(step, event, phases),
 		prove: max(due+proofFloor, c.warmup+phases.Total()),
-		choose: func(ctx context.Context) ([]chaos.Victim, error) {
-			now, err := lookAround(ctx, c.client)
-			if err == nil && step.Chaos.HitsNodes() {
-				return nodeVictims(event, step.Chaos, c.cluster.Info().Nodes, now), nil
-			}
-			return victims(event, step.Chaos, c.recorder.roles, now), err
-		},
-		env: c.env(), clock: c.clock, noInject: c.options.NoInject, gone: c.cluster.Done(), tell: c.tell,
-	}, nil
+		env:   c.env(), clock: c.clock, noInject: c.options.NoInject, gone: c.cluster.Done(), tell: c.tell,
+	}
+	if step.Chaos == nil {
+		client, err := dynamic.NewForConfig(c.config)
+		if err != nil {
+			return nil, fmt.Errorf("make a client for %s: %w", event.Step, err)
+		}
+		one.fault, err = newAPIStep(client, c.rendered, step)
+		return one, err
+	}
+	one.choose = func(ctx context.Context) ([]chaos.Victim, error) {
+		now, err := lookAround(ctx, c.client)
+		if err == nil && step.Chaos.HitsNodes() {
+			return nodeVictims(event, step.Chaos, c.cluster.Info().Nodes, now), nil
+		}
+		return victims(event, step.Chaos, c.recorder.roles, now), err
+	}
+	var err error
+	one.fault, err = step.Chaos.Fault()
+	return one, err
 }
 
 // lastsUntil is when a lasting fault ends, from the start of warmup: after the
 // step's own time, else the fault's, else with the phase "fault".
 func lastsUntil(step scenarios.Step, event plan.Event, phases scenarios.Phases) time.Duration {
-	if step.For > 0 {
+	if step.For > 0 || step.Chaos == nil {
 		return event.At + step.For
 	}
 	if own := step.Chaos.Duration(); own > 0 {
@@ -110,8 +119,12 @@ func lastsUntil(step scenarios.Step, event plan.Event, phases scenarios.Phases) 
 func (c *conductor) tell(at reports.Offset, e reports.EventEntry) {
 	c.lastEvent.Store(int64(at))
 	c.add(reports.Entry{At: at, Kind: reports.KindEvent, Event: &e})
-	switch e.Stage {
-	case reports.StageInjected:
+	switch {
+	case e.Step != "" && e.Stage == reports.StageInjected:
+		c.show.say("%s: %s", e.Name, e.Step)
+	case e.Step != "" && e.Stage == reports.StageBitten:
+		c.show.say("%s: done: %s", e.Name, e.Detail)
+	case e.Stage == reports.StageInjected:
 		var names []string
 		for _, v := range e.Victims {
 			names = append(names, fmt.Sprintf("%s/%d (%s)", v.Role, v.Ordinal, cmp.Or(v.Pod, v.Node)))
@@ -148,8 +161,11 @@ func (i *injection) happen(ctx context.Context) {
 	i.undo(ctx, undoer, hit)
 }
 
-// chosen are the victims; none is an error.
+// chosen are the victims; none is an error, but for a step.
 func (i *injection) chosen(ctx context.Context) ([]chaos.Victim, error) {
+	if i.choose == nil {
+		return nil, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, injectLimit)
 	defer cancel()
 	hit, err := i.choose(ctx)
@@ -220,7 +236,7 @@ func (i *injection) clusterEnded() bool {
 // say tells a stage of the event, as it is now.
 func (i *injection) say(stage reports.Stage, hit []chaos.Victim, detail string) {
 	_, lasts := i.fault.(chaos.Undoer)
-	e := reports.EventEntry{Name: i.event.Name, Stage: stage, Fault: i.event.Fault, Lasting: lasts, Detail: detail}
+	e := reports.EventEntry{Name: i.event.Name, Stage: stage, Fault: i.event.Fault, Step: i.event.Step, Lasting: lasts, Detail: detail}
 	for _, v := range hit {
 		victim := reports.Victim{Role: v.Role, Ordinal: v.Ordinal, UID: v.UID, Node: v.Node}
 		if !v.IsNode() {

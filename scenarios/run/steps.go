@@ -1,0 +1,181 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"squall/chaos"
+	"squall/scenarios"
+	"squall/workloads"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+)
+
+// stepPoll is the time between two looks at what a step changed. The first or
+// the second answers, so a watch would cost more.
+const stepPoll = 50 * time.Millisecond
+
+// apiStep is a step of the timeline: something that is asked of the API, and happens
+// as an instant fault does. It has no victims.
+type apiStep struct {
+	objects dynamic.ResourceInterface
+	what    workloads.PatchTarget
+	// send asks for it; before is the object as it was, after as the API says
+	// it is, nil when it is to go.
+	send func(ctx context.Context, before *unstructured.Unstructured) (after *unstructured.Unstructured, err error)
+	// shows tells whether the object, nil when there is none of its UID, is
+	// what the step makes of it; missing says what is not.
+	shows func(now *unstructured.Unstructured) (evidence, missing string)
+
+	before *unstructured.Unstructured // set by Inject
+}
+
+var _ chaos.Fault = (*apiStep)(nil)
+
+// newAPIStep prepares a step on an object that the workloads rendered.
+func newAPIStep(client dynamic.Interface, rendered []workloads.Rendered, step scenarios.Step) (*apiStep, error) {
+	a := &apiStep{}
+	var change map[string]any
+	switch {
+	case step.Scale != nil:
+		a.what = workloads.PatchTarget{Kind: "Deployment", Name: step.Scale.Workload}
+		change = map[string]any{"spec": map[string]any{"replicas": step.Scale.Replicas}}
+	case step.Patch != nil:
+		a.what, change = step.Patch.Target, step.Patch.Patch
+	case step.Delete != nil:
+		a.what = *step.Delete
+	}
+	object := find(rendered, a.what)
+	if object == nil {
+		return nil, fmt.Errorf("no workload rendered %s/%s; validate the scenario", a.what.Kind, a.what.Name)
+	}
+	resource, err := workloads.Resource(object)
+	if err != nil {
+		return nil, err
+	}
+	a.objects = client.Resource(resource)
+	if namespace := object.GetNamespace(); namespace != "" {
+		a.objects = client.Resource(resource).Namespace(namespace)
+	}
+	if change == nil {
+		a.send, a.shows = a.remove, a.removed
+		return a, nil
+	}
+	body, err := json.Marshal(change)
+	if err != nil {
+		return nil, fmt.Errorf("write the change of %s/%s as JSON: %w", a.what.Kind, a.what.Name, err)
+	}
+	a.shows = a.changed
+	a.send = func(ctx context.Context, before *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		return a.objects.Patch(ctx, before.GetName(), types.MergePatchType, body, metav1.PatchOptions{FieldManager: "squall-timeline"})
+	}
+	return a, nil
+}
+
+// find is the rendered object of a kind and name, nil when there is none.
+func find(rendered []workloads.Rendered, what workloads.PatchTarget) *unstructured.Unstructured {
+	for _, r := range rendered {
+		for _, object := range r.Objects {
+			if object.GetKind() == what.Kind && object.GetName() == what.Name {
+				return object
+			}
+		}
+	}
+	return nil
+}
+
+// Class is Instant.
+func (*apiStep) Class() chaos.Lease { return chaos.Instant }
+
+// Inject asks for the change. One that changes nothing is an error: that the
+// object is as it should be would prove nothing.
+func (a *apiStep) Inject(ctx context.Context, _ chaos.Env, _ []chaos.Victim) error {
+	before, err := a.objects.Get(ctx, a.what.Name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("cannot look at %s: %w", a.name(), err)
+	}
+	after, err := a.send(ctx, before)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the API refused it for %s: %w", a.name(), err)
+	case after != nil && after.GetResourceVersion() == before.GetResourceVersion():
+		return fmt.Errorf("it changed nothing: %s was so before", a.name())
+	}
+	a.before = before
+	return nil
+}
+
+func (a *apiStep) name() string { return a.what.Kind + "/" + a.what.Name }
+
+// remove deletes the object, that one and no namesake; what hangs on it goes
+// after it.
+func (a *apiStep) remove(ctx context.Context, before *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	uid, background := before.GetUID(), metav1.DeletePropagationBackground
+	return nil, a.objects.Delete(ctx, before.GetName(), metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &uid}, PropagationPolicy: &background,
+	})
+}
+
+func (a *apiStep) removed(now *unstructured.Unstructured) (evidence, missing string) {
+	if now != nil {
+		return "", "it is still there"
+	}
+	return "it is gone", ""
+}
+
+// changed tells whether the API shows the object changed and, where a controller
+// says which generation it has seen, whether that is it.
+func (a *apiStep) changed(now *unstructured.Unstructured) (evidence, missing string) {
+	if now == nil {
+		return "", "it is gone"
+	}
+	if now.GetResourceVersion() == a.before.GetResourceVersion() {
+		return "", "it is as it was"
+	}
+	seen, tells, err := unstructured.NestedInt64(now.Object, "status", "observedGeneration")
+	switch {
+	case err != nil || !tells:
+		return "it is changed", ""
+	case seen < now.GetGeneration():
+		return "", fmt.Sprintf("its controller has seen its generation %d, and not yet %d", seen, now.GetGeneration())
+	}
+	return fmt.Sprintf("it is changed, and its controller has seen its generation %d", seen), ""
+}
+
+// Prove waits until the API shows what the step is to make of the object.
+func (a *apiStep) Prove(ctx context.Context, _ chaos.Env, _ []chaos.Victim) (string, error) {
+	if a.before == nil {
+		return "", errors.New("it was not asked for, so there is nothing to show")
+	}
+	begun := time.Now()
+	for {
+		now, err := a.objects.Get(ctx, a.what.Name, metav1.GetOptions{})
+		missing := ""
+		switch {
+		case apierrors.IsNotFound(err), err == nil && now.GetUID() != a.before.GetUID():
+			now = nil
+		case err != nil:
+			missing = err.Error()
+		}
+		if missing == "" {
+			var evidence string
+			if evidence, missing = a.shows(now); missing == "" {
+				return fmt.Sprintf("%s: %s, after %s", a.name(), evidence, time.Since(begun).Round(time.Millisecond)), nil
+			}
+		}
+		timer := time.NewTimer(stepPoll)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return "", fmt.Errorf("%s: %s: %w", a.name(), missing, context.Cause(ctx))
+		}
+	}
+}
