@@ -193,27 +193,34 @@ func TestHealed(t *testing.T) {
 	}
 }
 
+// lostNode is a sound run whose event hit the node of the pods a and b, which
+// are not ready only from a moment on, and replaced 15 and 16 s later.
+func lostNode(noticed time.Duration) *tape {
+	rec := soundRun()
+	rec.drop(func(e reports.Entry) bool { return e.Pod != nil || e.Workload != nil && e.At > 3*sec })
+	for uid, node := range map[string]string{"a": "worker-1", "b": "worker-1", "c": "worker-2"} {
+		rec.pod(3*sec, uid, reports.PodEntry{Ready: true, Node: node})
+	}
+	for i := range rec.rec.Entries {
+		if e := rec.rec.Entries[i].Event; e != nil {
+			e.Victims = []reports.Victim{{Role: "worker", UID: "node", Node: "worker-1"}}
+		}
+	}
+	rec.pod(noticed, "a", reports.PodEntry{Node: "worker-1"})
+	rec.ready(noticed, 2)
+	rec.pod(noticed+ms, "b", reports.PodEntry{Node: "worker-1"})
+	rec.ready(noticed+ms, 1)
+	rec.ready(noticed+15*sec, 2)
+	rec.ready(noticed+16*sec, 3)
+	return rec
+}
+
 // TestHealedOfANode has the event hit the node of the pods a and b, which are
 // not ready only when that is noticed.
 func TestHealedOfANode(t *testing.T) {
 	noticed := killAt + 10*sec
 	built := func(change func(t *tape)) *tape {
-		rec := soundRun()
-		rec.drop(func(e reports.Entry) bool { return e.Pod != nil || e.Workload != nil && e.At > 3*sec })
-		for uid, node := range map[string]string{"a": "worker-1", "b": "worker-1", "c": "worker-2"} {
-			rec.pod(3*sec, uid, reports.PodEntry{Ready: true, Node: node})
-		}
-		for i := range rec.rec.Entries {
-			if e := rec.rec.Entries[i].Event; e != nil {
-				e.Victims = []reports.Victim{{Role: "worker", UID: "node", Node: "worker-1"}}
-			}
-		}
-		rec.pod(noticed, "a", reports.PodEntry{Node: "worker-1"})
-		rec.ready(noticed, 2)
-		rec.pod(noticed+ms, "b", reports.PodEntry{Node: "worker-1"})
-		rec.ready(noticed+ms, 1)
-		rec.ready(noticed+15*sec, 2)
-		rec.ready(noticed+16*sec, 3)
+		rec := lostNode(noticed)
 		change(rec)
 		return rec
 	}

@@ -13,7 +13,7 @@ import (
 // prediction for the kind of fault.
 func (w *window) predict() (all []reports.Predicted, why string) {
 	timers := w.run.timers
-	fault, known := faultOf(w.step)
+	fault, known := w.run.faultOf(w.step)
 	if !known || timers == nil { // records of squall before it read timers have none
 		return nil, ""
 	}
@@ -51,9 +51,17 @@ func predicted(p oracle.Prediction, took *reports.Offset) reports.Predicted {
 }
 
 // faultOf is what the oracle has to know of an event.
-func faultOf(s *step) (oracle.Fault, bool) {
+func (r *run) faultOf(s *step) (oracle.Fault, bool) {
 	f := oracle.Fault{Kind: kindOf(s.fault)}
 	for _, v := range s.victims {
+		if v.Pod == "" {
+			f.Nodes = append(f.Nodes, v.Node)
+		}
+	}
+	if undone, ended := s.stages[reports.StageUndone]; ended && s.lasting {
+		f.Lasts = undone - s.injected
+	}
+	for _, v := range r.lostPods(s) {
 		if !slices.Contains(f.Workloads, v.Role) {
 			f.Workloads = append(f.Workloads, v.Role)
 		}
@@ -63,8 +71,13 @@ func faultOf(s *step) (oracle.Fault, bool) {
 
 // kindOf is the oracle's name for a fault that the record describes.
 func kindOf(fault string) oracle.Kind {
-	if fault == "PodChaos pod-kill" {
+	switch fault {
+	case "PodChaos pod-kill":
 		return oracle.PodKill
+	case "NodeChaos stop":
+		return oracle.NodeStop
+	case "NodeChaos power-off":
+		return oracle.NodePowerOff
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package judge_test
 
 import (
 	"testing"
+	"time"
 
 	"squall/reports"
 	"squall/scenarios/judge"
@@ -43,6 +44,40 @@ func TestPredictedBesideMeasured(t *testing.T) {
 	assert.True(t, p.Never)
 	assert.False(t, p.Inside)
 	assert.Contains(t, p.Why, "no controller")
+}
+
+// TestPredictedOfANode predicts for the workloads whose pods were on the node, and
+// for as long as it is off only.
+func TestPredictedOfANode(t *testing.T) {
+	lost := func(undone time.Duration) reports.EventMeasure {
+		rec := lostNode(killAt + 8*sec)
+		for i := range rec.rec.Entries {
+			if e := rec.rec.Entries[i].Event; e != nil {
+				e.Fault, e.Lasting = "NodeChaos power-off", true
+			}
+		}
+		rec.add(undone, reports.Entry{Kind: reports.KindEvent, Event: &reports.EventEntry{Name: "kill", Stage: reports.StageUndone, Lasting: true}})
+		tolerated := 15 * sec
+		rec.add(steadyAt, reports.Entry{Kind: reports.KindTimers, Timers: &reports.TimersEntry{
+			Flags: map[string]map[string]string{"kube-controller-manager": {
+				"node-monitor-grace-period": "10s", "node-monitor-period": "1s", "node-eviction-rate": "1"}},
+			Kubelets: []reports.KubeletTimers{{Node: "worker-1", Lease: 8 * sec}, {Node: "worker-2", Lease: 8 * sec}},
+			Pods:     []reports.PodTimers{{Workload: "catalog", Controller: "ReplicaSet", Period: sec, Successes: 1, NotReady: &tolerated, Unreachable: &tolerated}},
+		}})
+		return judge.Judge(podKill(example()...), &rec.rec).Events[0]
+	}
+	event := lost(killAt + 60*sec)
+	measured := map[string]time.Duration{}
+	for _, p := range event.Predicted {
+		if p.Measured != nil {
+			measured[p.Measure] = *p.Measured
+			assert.True(t, p.Inside, "%s: %s to %s", p.Measure, p.Least, p.Most)
+		}
+	}
+	assert.Equal(t, map[string]time.Duration{"detected": 8 * sec, "healed": 24 * sec}, measured, event.Unpredicted)
+	for _, p := range lost(killAt + 20*sec).Predicted {
+		assert.NotEqual(t, "healed", p.Measure, "the node is back before its pods are moved")
+	}
 }
 
 func TestNothingPredictedSaysWhy(t *testing.T) {
