@@ -61,12 +61,14 @@ func moreWords(measure string) (says, example string) {
 		return "From the injection to the proven undo; zero for an instant fault.", `event("cut").impaired <= duration("21s")`
 	case "event.detected":
 		return "From the injection until the cluster itself showed it: the first moment, not before the injection and up to the end of *quiet*, at which the " +
-				"record shows *one* victim gone, terminating or not ready. `never` when it shows none of them so. Absent where the record has no victim.",
+				"record shows *one* victim gone, terminating or not ready. `never` when it shows none of them so. Absent where the record has no victim. " +
+				"For a victim that is a node, the pods of workloads that were on it stand.",
 			`event("kill").detected <= duration("1s")`
 	case "event.withdrawn":
 		return "From the injection until no Service had a victim among its ready addresses any more. Counted are the Services that had one when the event was " +
-			"injected, and for each victim the first change after it without that pod; the slowest counts. `never` when one of them kept a victim up to the " +
-			"end of *quiet*. Absent where no Service had a victim.", `event("kill").withdrawn <= duration("1s")`
+				"injected, and for each victim the first change after it without that pod; the slowest counts. `never` when one of them kept a victim up to the " +
+				"end of *quiet*. Absent where no Service had a victim. For a victim that is a node, the pods of workloads that were on it stand.",
+			`event("kill").withdrawn <= duration("1s")`
 	case "workload.ready":
 		return "Pods ready and not terminating, at the end of *quiet*.", `workload("catalog").ready == workload("catalog").desired`
 	case "workload.desired":

@@ -14,7 +14,7 @@ func (w *window) detected() (reports.Offset, *absence) {
 		return 0, w.gone
 	}
 	first, known := reports.Never, false
-	for _, v := range w.step.victims {
+	for _, v := range w.run.lostPods(w.step) {
 		known = known || len(w.run.pods[v.UID]) > 0
 		if seen, ok := w.run.lossOf(v, w.step.injected); ok {
 			first = min(first, seen.at)
@@ -33,7 +33,7 @@ func (w *window) withdrawn() (reports.Offset, *absence) {
 		return 0, w.gone
 	}
 	last, known := reports.Offset(0), false
-	for _, v := range w.step.victims {
+	for _, v := range w.run.lostPods(w.step) {
 		namespace, pod, _ := strings.Cut(v.Pod, "/")
 		for service, states := range w.run.endpoints {
 			if strings.HasPrefix(service, namespace+"/") && had(states, pod, w.step.injected) {

@@ -128,3 +128,13 @@ func TestWithdrawn(t *testing.T) {
 		assert.Equal(t, c.want, value(t, rec, `event("kill").withdrawn`), name)
 	}
 }
+
+// TestNoticedOfANode has the event hit the node of the pods a and b.
+func TestNoticedOfANode(t *testing.T) {
+	rec := lostNode(killAt + 10*sec)
+	rec.endpoints(3*sec, "shop/catalog", "catalog-a", "catalog-b", "catalog-c")
+	rec.endpoints(killAt+11*sec, "shop/catalog", "catalog-b", "catalog-c")
+	rec.endpoints(killAt+12*sec, "shop/catalog", "catalog-c")
+	assert.Equal(t, "10s", value(t, rec, `event("kill").detected`))
+	assert.Equal(t, "12s", value(t, rec, `event("kill").withdrawn`))
+}
