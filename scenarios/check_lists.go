@@ -90,7 +90,9 @@ func (c *checker) load(at string, l Load) {
 	if c.sound(at+".target.method") && !slices.Contains(methods, l.Target.Method) {
 		c.report(at+".target.method", "is no HTTP method", methods...)
 	}
-	c.need(at+".rate", "200/s")
+	if c.need(at+".rate", "200/s"); c.d.has(at + ".rate") {
+		c.pace(at+".rate", l.Rate)
+	}
 	if c.need(at+".good.within", "250ms") && (l.Good.Within == 0 || l.Good.Within > maxWithin) {
 		c.report(at+".good.within", fmt.Sprintf("must be above 0s and at most %s", maxWithin))
 	}

@@ -93,7 +93,7 @@ type Load struct {
 	Name    string `yaml:"name"`
 	Enabled *bool  `yaml:"enabled,omitempty"` // default true
 	Target  Target `yaml:"target"`
-	Rate    Rate   `yaml:"rate"`
+	Rate    Pace   `yaml:"rate"`
 	Good    Good   `yaml:"good"`
 }
 
@@ -105,8 +105,27 @@ type Target struct {
 	Method  string `yaml:"method,omitempty"` // default GET
 }
 
+// Pace is how often requests are due: a constant rate, or legs when there are
+// any.
+type Pace struct {
+	Rate Rate
+	Legs []Leg
+}
+
 // Rate is a constant rate, written "200/s".
 type Rate float64
+
+// Leg is a stretch of a load's time. Exactly one of At and To is set.
+type Leg struct {
+	// Until is where it ends; the next one begins there. The last leg's may be
+	// left out: it ends with the planned recovery.
+	Until Moment   `yaml:"until,omitempty"`
+	At    *LegRate `yaml:"at,omitempty"` // the rate that it holds
+	To    *LegRate `yaml:"to,omitempty"` // what the rate before it evenly becomes
+}
+
+// LegRate is the rate of a leg, written "200/s"; "0/s" is a pause.
+type LegRate float64
 
 // Good says which answers count as served.
 type Good struct {

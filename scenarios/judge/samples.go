@@ -29,6 +29,7 @@ const (
 // series is all requests of one load, in the order in which they were due.
 type series struct {
 	load    scenarios.Load
+	pace    scenarios.Pace // as this run sends it
 	samples []sample
 	// goods[i] and sents[i] count the good and the sent among the first i.
 	goods, sents []int

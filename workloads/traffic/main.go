@@ -84,9 +84,9 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 	results := newStream(out, func(error) { abort(halt, cut) }) // nobody reads: no use going on
 
 	t := newTransport(flights, spec, newClock(spec.Base))
-	p := newPacer(sending, spec, t.clock)
+	p := newPacer(sending, t.times, t.clock)
 	before := processorTime()
-	hits := attack(t, p)
+	hits := attack(spec, t, p)
 	report := newReport(spec)
 	var failure error
 	for hit := range hits {
@@ -113,8 +113,8 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 
 // attack starts vegeta. It is never told to stop, since it may then drop a
 // request that the pacer has released; the pacer ends it.
-func attack(t *transport, p *pacer) <-chan *vegeta.Result {
-	target := vegeta.NewStaticTargeter(vegeta.Target{Method: p.spec.Method, URL: p.spec.URL, Header: p.spec.Header})
+func attack(spec Spec, t *transport, p *pacer) <-chan *vegeta.Result {
+	target := vegeta.NewStaticTargeter(vegeta.Target{Method: spec.Method, URL: spec.URL, Header: spec.Header})
 	attacker := vegeta.NewAttacker(
 		vegeta.Client(&http.Client{
 			Transport:     t,
@@ -133,7 +133,7 @@ func (t *transport) result(hit *vegeta.Result) (Result, error) {
 	if !ok {
 		return Result{}, fmt.Errorf("load %q: request %d never reached the transport: %s", t.spec.Name, hit.Seq, hit.Error)
 	}
-	r := Result{Seq: hit.Seq, Due: t.spec.due(hit.Seq), Skipped: f.skipped}
+	r := Result{Seq: hit.Seq, Due: t.times.due(hit.Seq), Skipped: f.skipped}
 	if f.skipped {
 		return r, nil
 	}

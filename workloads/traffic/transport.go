@@ -43,6 +43,7 @@ type flight struct {
 type transport struct {
 	base     http.RoundTripper
 	spec     Spec
+	times    timetable
 	clock    clock
 	flights  context.Context // ends when what is in flight must be cut off
 	inFlight atomic.Int64
@@ -55,7 +56,7 @@ type transport struct {
 // its requests.
 func newTransport(flights context.Context, spec Spec, c clock) *transport {
 	return &transport{
-		base: newConnections(spec.Nameserver), spec: spec, clock: c, flights: flights,
+		base: newConnections(spec.Nameserver), spec: spec, times: spec.timetable(), clock: c, flights: flights,
 		known: map[uint64]*flight{},
 	}
 }
