@@ -175,6 +175,9 @@ func (r *reader) request(raw []byte) (Entry, bool) {
 	if c.next(`,"version":`) {
 		req.Version = c.text(`,"version":`)
 	}
+	if c.next(`,"target":`) {
+		req.Target = c.text(`,"target":`)
+	}
 	c.skip(`}}`)
 	if c.failed || seq < 0 || len(c.rest) > 0 {
 		return Entry{}, false

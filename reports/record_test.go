@@ -30,7 +30,7 @@ func entries() []reports.Entry {
 	return []reports.Entry{
 		{At: 1, Kind: reports.KindPhase, Phase: &reports.PhaseEntry{Name: "up"}},
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{
-			Load: "browse", Seq: 3, Sent: 4, Done: 5, Code: 200, Instance: "a", Version: "v1"}},
+			Load: "browse", Seq: 3, Sent: 4, Done: 5, Code: 200, Instance: "a", Version: "v1", Target: "list"}},
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{
 			Load: "browse", Seq: 4, Error: "dial:\n\x1b[31mrefused \"x\" ü", Skipped: true}},
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: `back\slash`, Seq: 5, Version: "<v&1>"}},

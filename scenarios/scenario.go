@@ -92,9 +92,11 @@ type Workload struct {
 type Load struct {
 	Name    string `yaml:"name"`
 	Enabled *bool  `yaml:"enabled,omitempty"` // default true
-	Target  Target `yaml:"target"`
-	Rate    Pace   `yaml:"rate"`
-	Good    Good   `yaml:"good"`
+	// Target is where it goes, or Targets are where its requests are drawn to.
+	Target  Target        `yaml:"target,omitempty"`
+	Targets []MixedTarget `yaml:"targets,omitempty"`
+	Rate    Pace          `yaml:"rate"`
+	Good    Good          `yaml:"good"`
 }
 
 // Target is where a load goes.
@@ -103,6 +105,23 @@ type Target struct {
 	Port    string `yaml:"port"`             // the port's name
 	Path    string `yaml:"path,omitempty"`   // default "/"
 	Method  string `yaml:"method,omitempty"` // default GET
+	// Headers and Body may hold placeholders, see squall/workloads/draw.
+	Headers map[string]string `yaml:"headers,omitempty"`
+	Body    string            `yaml:"body,omitempty"`
+}
+
+// MixedTarget is one target of several. Its fields are a [Target]'s, besides a
+// name and the weight by which requests are drawn to it.
+type MixedTarget struct {
+	Name    string            `yaml:"name"`
+	Enabled *bool             `yaml:"enabled,omitempty"` // default true
+	Weight  int               `yaml:"weight"`            // default 1
+	Service string            `yaml:"service"`
+	Port    string            `yaml:"port"`
+	Path    string            `yaml:"path,omitempty"`
+	Method  string            `yaml:"method,omitempty"`
+	Headers map[string]string `yaml:"headers,omitempty"`
+	Body    string            `yaml:"body,omitempty"`
 }
 
 // Pace is how often requests are due: a constant rate, or legs when there are

@@ -15,6 +15,7 @@ type sample struct {
 	due, latency, lag reports.Offset
 	seq               uint64
 	result            result
+	request           *reports.RequestEntry
 }
 
 // result is what became of a request.
@@ -40,7 +41,7 @@ type series struct {
 
 // add takes a request as the record has it.
 func (s *series) add(due reports.Offset, r *reports.RequestEntry) {
-	one := sample{due: due, seq: r.Seq, latency: r.Done - due, lag: r.Sent - due, result: bad}
+	one := sample{due: due, seq: r.Seq, latency: r.Done - due, lag: r.Sent - due, result: bad, request: r}
 	switch {
 	case r.Skipped:
 		one.result = skipped

@@ -107,6 +107,7 @@ func (r *run) doubts() (all []doubt) {
 	for _, s := range r.loads {
 		all = append(all, doubtsOf(s.books(), "run it again")...)
 		all = append(all, doubtsOf(r.punctual(s), "run it again")...)
+		all = append(all, doubtsOf(r.addressed(s), "run it again")...)
 		for _, phase := range phases[:4] {
 			all = append(all, doubtsOf(r.honest(s, phase), nextRoom)...)
 		}

@@ -62,6 +62,10 @@ func Make(s *scenarios.Scenario, seed uint64, version string, calm bool) (Plan, 
 // makeLoad plans a load.
 func makeLoad(s *scenarios.Scenario, load scenarios.Load, calm bool) (Load, error) {
 	planned := Load{Name: load.Name, To: s.Spec.Phases.Total()}
+	for _, t := range load.TargetsOn() {
+		sends := t.Method + " " + t.Service + ":" + t.Port + t.Path
+		planned.Targets = append(planned.Targets, Target{Name: t.Name, Weight: t.Weight, Sends: sends})
+	}
 	pace, err := s.PaceOf(load, calm)
 	if err != nil || len(pace.Legs) == 0 {
 		planned.Rate = float64(pace.Rate)

@@ -42,6 +42,15 @@ type Load struct {
 	Legs []Leg         `json:"legs,omitempty"`
 	// Requests is how many the legs make.
 	Requests uint64 `json:"requests,omitempty"`
+	// Targets are what requests are drawn to, where there are several.
+	Targets []Target `json:"targets,omitempty"`
+}
+
+// Target is one target of several.
+type Target struct {
+	Name   string `json:"name"`
+	Weight int    `json:"weight"`
+	Sends  string `json:"sends"` // "GET gateway:http/catalog"
 }
 
 // Leg is a stretch of a load: it holds a rate, or evenly changes it.

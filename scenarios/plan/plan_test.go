@@ -123,6 +123,27 @@ func TestLegsArePlanned(t *testing.T) {
 	assert.Equal(t, plan.Load{Name: "off", Rate: 20, To: 40 * sec}, calm.Loads[1], "held at the rate at the start of steady")
 }
 
+func TestTargetsArePlanned(t *testing.T) {
+	t.Parallel()
+	s := steps(t, 1)
+	s.Spec.Load[0].Target = scenarios.Target{}
+	s.Spec.Load[0].Targets = []scenarios.MixedTarget{
+		{Name: "list", Weight: 9, Service: "gateway", Port: "http", Path: "/catalog", Method: "GET"},
+		{Name: "off", Enabled: new(bool), Weight: 9, Service: "gateway", Port: "http", Path: "/", Method: "GET"},
+		{Name: "buy", Weight: 1, Service: "gateway", Port: "http", Path: "/cart", Method: "POST", Body: "x"},
+	}
+	p := planned(t, s, 1)
+	assert.Equal(t, []plan.Target{
+		{Name: "list", Weight: 9, Sends: "GET gateway:http/catalog"}, {Name: "buy", Weight: 1, Sends: "POST gateway:http/cart"},
+	}, p.Loads[0].Targets)
+	var text bytes.Buffer
+	require.NoError(t, p.Text(&text))
+	assert.Contains(t, text.String(), "\n\nLOAD    TARGET  WEIGHT   SENDS\nbrowse  list    9 of 10  GET gateway:http/catalog\nbrowse  buy     1 of 10  POST gateway:http/cart\n\nno events\n")
+	calm, err := plan.Make(s, 1, "v0.0.0", true)
+	require.NoError(t, err)
+	assert.Equal(t, p.Loads, calm.Loads)
+}
+
 func TestSeedsPickDifferentVictimsAlikeOften(t *testing.T) {
 	t.Parallel()
 	s := steps(t, 4, kill("kill", "fault+0s", "catalog", "mode: one"))

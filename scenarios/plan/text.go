@@ -32,6 +32,7 @@ func (p Plan) Text(w io.Writer) error {
 	for _, load := range p.Loads {
 		load.text(out)
 	}
+	p.targets(out)
 	fmt.Fprintln(out)
 	if len(p.Events) == 0 {
 		fmt.Fprintln(out, "no events")
@@ -60,6 +61,21 @@ func (l Load) text(out io.Writer) {
 		name = ""
 	}
 	fmt.Fprintf(out, "\t%d requests\n", l.Requests)
+}
+
+// targets writes where requests are drawn to, of loads that have several targets.
+func (p Plan) targets(out io.Writer) {
+	title := "\nLOAD\tTARGET\tWEIGHT\tSENDS\n"
+	for _, load := range p.Loads {
+		total := 0
+		for _, target := range load.Targets {
+			total += target.Weight
+		}
+		for _, target := range load.Targets {
+			fmt.Fprintf(out, "%s%s\t%s\t%d of %d\t%s\n", title, load.Name, target.Name, target.Weight, total, target.Sends)
+			title = ""
+		}
+	}
 }
 
 // perSecond is a rate as a scenario writes it.

@@ -107,18 +107,9 @@ var errEnded = errors.New("the generator has ended")
 // orderLoads tells every generator what to send.
 func (c *conductor) orderLoads() error {
 	for _, g := range c.loads {
-		url, err := c.address(g.load.Target)
+		spec, err := c.orders(g)
 		if err != nil {
 			return err
-		}
-		spec := traffic.Spec{
-			Name: g.load.Name, Method: g.load.Target.Method, URL: url, Rate: float64(g.pace.Rate),
-			Base: c.clock.base, From: c.warmup, Until: c.warmup + c.scenario.Spec.Phases.Total(),
-			Timeout:    timeoutOf(g.load),
-			Nameserver: c.cluster.Info().DNS + ":53",
-		}
-		if len(g.pace.Legs) > 0 {
-			spec.Legs = c.scenario.Spec.Phases.Legs(g.pace)
 		}
 		line, err := json.Marshal(spec)
 		if err != nil {
@@ -144,7 +135,7 @@ func timeoutOf(load scenarios.Load) time.Duration {
 func (c *conductor) request(g *generator, r traffic.Result) {
 	entry := reports.RequestEntry{
 		Load: g.load.Name, Seq: r.Seq, Sent: r.Sent, Done: r.Done, Code: r.Code, Error: r.Error,
-		Skipped: r.Skipped, Instance: r.Instance, Version: r.Version,
+		Skipped: r.Skipped, Instance: r.Instance, Version: r.Version, Target: r.Target,
 	}
 	g.tally.add(entry, r.Due)
 	c.add(reports.Entry{At: r.Due, Kind: reports.KindRequest, Request: &entry})

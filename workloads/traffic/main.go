@@ -86,7 +86,7 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 	t := newTransport(flights, spec, newClock(spec.Base))
 	p := newPacer(sending, t.times, t.clock)
 	before := processorTime()
-	hits := attack(spec, t, p)
+	hits := attack(t, p)
 	report := newReport(spec)
 	var failure error
 	for hit := range hits {
@@ -113,8 +113,10 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 
 // attack starts vegeta. It is never told to stop, since it may then drop a
 // request that the pacer has released; the pacer ends it.
-func attack(spec Spec, t *transport, p *pacer) <-chan *vegeta.Result {
-	target := vegeta.NewStaticTargeter(vegeta.Target{Method: spec.Method, URL: spec.URL, Header: spec.Header})
+func attack(t *transport, p *pacer) <-chan *vegeta.Result {
+	// What a request is hangs on its number, which only the transport is told.
+	first := t.mix.targets[0]
+	target := vegeta.NewStaticTargeter(vegeta.Target{Method: first.method, URL: first.url.String()})
 	attacker := vegeta.NewAttacker(
 		vegeta.Client(&http.Client{
 			Transport:     t,
@@ -133,7 +135,7 @@ func (t *transport) result(hit *vegeta.Result) (Result, error) {
 	if !ok {
 		return Result{}, fmt.Errorf("load %q: request %d never reached the transport: %s", t.spec.Name, hit.Seq, hit.Error)
 	}
-	r := Result{Seq: hit.Seq, Due: t.times.due(hit.Seq), Skipped: f.skipped}
+	r := Result{Seq: hit.Seq, Due: t.times.due(hit.Seq), Skipped: f.skipped, Target: t.mix.of(hit.Seq).name}
 	if f.skipped {
 		return r, nil
 	}

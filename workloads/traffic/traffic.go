@@ -19,7 +19,6 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -47,10 +46,18 @@ const Interrupted = "interrupted"
 
 // Spec says what to send.
 type Spec struct {
-	Name   string      `json:"name"`             // the load's name
-	Method string      `json:"method,omitempty"` // default GET
-	URL    string      `json:"url"`              // http, the host an address or a full name
-	Header http.Header `json:"header,omitempty"`
+	Name   string `json:"name"`             // the load's name
+	Method string `json:"method,omitempty"` // default GET
+	URL    string `json:"url,omitempty"`    // http, the host an address or a full name
+	// Header and Body may hold placeholders, as squall/workloads/draw has them.
+	Header map[string]string `json:"header,omitempty"`
+	Body   string            `json:"body,omitempty"`
+	// Targets are instead of method, URL, header and body: each request goes to
+	// one of them, drawn by weight.
+	Targets []Target `json:"targets,omitempty"`
+	// Seed and Scenario, with the load's name, are what is drawn from.
+	Seed     uint64 `json:"seed,omitempty"`
+	Scenario string `json:"scenario,omitempty"`
 	// Rate is a rate that holds, in requests a second, with at most three
 	// decimals.
 	Rate float64 `json:"rate,omitempty"`
@@ -74,6 +81,16 @@ type Spec struct {
 	MaxInFlight int `json:"maxInFlight,omitempty"`
 }
 
+// Target is one target of several.
+type Target struct {
+	Name   string            `json:"name,omitempty"`
+	Weight int               `json:"weight,omitempty"`
+	Method string            `json:"method,omitempty"`
+	URL    string            `json:"url"`
+	Header map[string]string `json:"header,omitempty"`
+	Body   string            `json:"body,omitempty"`
+}
+
 // Result is what became of one request. All times are offsets of the run.
 type Result struct {
 	Seq  uint64        `json:"n"`
@@ -90,6 +107,8 @@ type Result struct {
 	// Skipped is true when it was due but not sent, because as many as
 	// allowed were waiting already.
 	Skipped bool `json:"skipped,omitempty"`
+	// Target is the name of the target that it was drawn to, of several.
+	Target string `json:"target,omitempty"`
 }
 
 // Summary closes the stream. Planned = Sent + Skipped, always.
@@ -139,11 +158,8 @@ func (s Spec) withDefaults() Spec {
 // check returns everything that is wrong with a spec whose defaults are in.
 func (s Spec) check() error {
 	var wrong []error
-	if u, err := url.Parse(s.URL); err != nil || u.Scheme != "http" || u.Hostname() == "" {
-		wrong = append(wrong, fmt.Errorf("url %q is not an http URL", s.URL))
-	}
-	if _, err := http.NewRequest(s.Method, "http://localhost", http.NoBody); err != nil {
-		wrong = append(wrong, fmt.Errorf("method %q is not one", s.Method))
+	if _, err := newMix(s); err != nil {
+		wrong = append(wrong, err)
 	}
 	if strings.ContainsFunc(s.Name, unicode.IsControl) { // it becomes part of a header
 		wrong = append(wrong, fmt.Errorf("name %q has control characters", s.Name))
