@@ -81,6 +81,7 @@ func (c *checker) load(at string, l Load) {
 	if c.need(at+".rate", "200/s"); c.d.has(at + ".rate") {
 		c.pace(at+".rate", l.Rate)
 	}
+	c.by(at+".by", l.By)
 	if c.need(at+".good.within", "250ms") && (l.Good.Within == 0 || l.Good.Within > maxWithin) {
 		c.report(at+".good.within", fmt.Sprintf("must be above 0s and at most %s", maxWithin))
 	}

@@ -206,8 +206,6 @@ func laterFields(t reflect.Type) []string {
 		}
 	case reflect.TypeFor[Workload]():
 		return []string{"store", "manifests", "kustomize", "helm"}
-	case reflect.TypeFor[Load]():
-		return []string{"by"}
 	case reflect.TypeFor[Spec]():
 		return []string{"clients", "abort"}
 	}

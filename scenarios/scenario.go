@@ -97,6 +97,8 @@ type Load struct {
 	Targets []MixedTarget `yaml:"targets,omitempty"`
 	Rate    Pace          `yaml:"rate"`
 	Good    Good          `yaml:"good"`
+	// By names what answers are told apart by: name → header/Some-Header.
+	By map[string]string `yaml:"by,omitempty"`
 }
 
 // Target is where a load goes.

@@ -158,8 +158,13 @@ func headerProblem(name string) string {
 	case "X-Request-Id", "X-Vegeta-Seq", "X-Vegeta-Attack":
 		return "is the generator's own: it names the load and the number of the request"
 	}
-	if !regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$").MatchString(name) {
+	if !headerName(name) {
 		return "is no name of a header: letters, digits, dashes and a few other signs, at most 100"
 	}
 	return ""
+}
+
+// headerName tells whether a header can have this name.
+func headerName(name string) bool {
+	return regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$").MatchString(name)
 }

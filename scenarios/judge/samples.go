@@ -37,6 +37,7 @@ type series struct {
 	closing      *reports.LoadEntry
 	closings     int // LoadEntry seen; more than one contradicts itself
 	sorted       map[[2]int][]reports.Offset
+	parts        map[only]*series // what measures narrow it to
 }
 
 // add takes a request as the record has it.

@@ -135,7 +135,7 @@ func timeoutOf(load scenarios.Load) time.Duration {
 func (c *conductor) request(g *generator, r traffic.Result) {
 	entry := reports.RequestEntry{
 		Load: g.load.Name, Seq: r.Seq, Sent: r.Sent, Done: r.Done, Code: r.Code, Error: r.Error,
-		Skipped: r.Skipped, Instance: r.Instance, Version: r.Version, Target: r.Target,
+		Skipped: r.Skipped, Instance: r.Instance, Version: r.Version, Target: r.Target, By: r.By,
 	}
 	g.tally.add(entry, r.Due)
 	c.add(reports.Entry{At: r.Due, Kind: reports.KindRequest, Request: &entry})

@@ -13,6 +13,7 @@ func (c *conductor) orders(g *generator) (traffic.Spec, error) {
 		Timeout:    timeoutOf(g.load),
 		Nameserver: c.cluster.Info().DNS + ":53",
 		Seed:       c.options.Seed, Scenario: c.scenario.Metadata.Name,
+		By: g.load.ByHeaders(),
 	}
 	if len(g.pace.Legs) > 0 {
 		spec.Legs = c.scenario.Spec.Phases.Legs(g.pace)

@@ -146,6 +146,7 @@ func (t *transport) result(hit *vegeta.Result) (Result, error) {
 	}
 	if hit.Headers != nil {
 		r.Instance, r.Version = hit.Headers.Get("X-Instance"), hit.Headers.Get("X-Version")
+		r.By = valuesOf(hit.Headers, t.spec.By)
 	}
 	return r, nil
 }

@@ -127,3 +127,21 @@ func TestBadTargets(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+func TestValuesOfAnAnswersHeadersAreTold(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Request-Id") == "browse-3" {
+			return
+		}
+		w.Header().Set("X-Version", "v2")
+		w.Header().Add("X-Odd", `a\b"é`+"\t"+strings.Repeat("x", 100))
+	}))
+	defer server.Close()
+	o := start(t, Spec{
+		Name: "browse", URL: server.URL, Rate: 100, Until: 100 * time.Millisecond,
+		By: map[string]string{"version": "x-version", "odd": "X-Odd", "none": "X-None"},
+	}).end()
+	require.Len(t, o.results, 10)
+	assert.Equal(t, map[string]string{"version": "v2", "odd": `a\x5cb"\xc3\xa9\x09` + strings.Repeat("x", 64-7)}, o.results[0].By)
+	assert.Nil(t, o.results[3].By)
+}

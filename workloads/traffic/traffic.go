@@ -55,6 +55,9 @@ type Spec struct {
 	// Targets are instead of method, URL, header and body: each request goes to
 	// one of them, drawn by weight.
 	Targets []Target `json:"targets,omitempty"`
+	// By are headers of answers whose values results are to tell, by the names
+	// under which they tell them.
+	By map[string]string `json:"by,omitempty"`
 	// Seed and Scenario, with the load's name, are what is drawn from.
 	Seed     uint64 `json:"seed,omitempty"`
 	Scenario string `json:"scenario,omitempty"`
@@ -109,6 +112,9 @@ type Result struct {
 	Skipped bool `json:"skipped,omitempty"`
 	// Target is the name of the target that it was drawn to, of several.
 	Target string `json:"target,omitempty"`
+	// By are the values of the answer's headers that the spec asks for; those
+	// that it has not are left out.
+	By map[string]string `json:"by,omitempty"`
 }
 
 // Summary closes the stream. Planned = Sent + Skipped, always.
