@@ -1,6 +1,9 @@
 package reports
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // cursor reads the plain JSON that a Writer makes of requests, from left to
 // right. Once something is not as expected it has failed, and reads nothing.
@@ -8,6 +11,7 @@ type cursor struct {
 	rest   []byte
 	failed bool
 	names  map[string]string
+	maps   map[string]map[string]string
 }
 
 // next tells whether s comes next.
@@ -86,4 +90,28 @@ func (c *cursor) once(text []byte) string {
 		c.names[s] = s
 	}
 	return s
+}
+
+// labels reads a map of texts after the text before it. Equal ones are one map.
+func (c *cursor) labels(before string) map[string]string {
+	c.skip(before)
+	end := bytes.IndexByte(c.rest, '}') // of one inside a text no JSON is left
+	if c.failed || end < 0 || c.rest[0] != '{' {
+		c.failed = true
+		return nil
+	}
+	raw := c.rest[:end+1]
+	c.rest = c.rest[end+1:]
+	if kept, ok := c.maps[string(raw)]; ok {
+		return kept
+	}
+	var labels map[string]string
+	if json.Unmarshal(raw, &labels) != nil {
+		c.failed = true
+		return nil
+	}
+	if len(c.maps) < 1<<16 {
+		c.maps[string(raw)] = labels
+	}
+	return labels
 }

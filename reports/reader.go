@@ -31,7 +31,7 @@ func Open(dir string) (*Record, error) {
 		return nil, fmt.Errorf("open the record: %w", err)
 	}
 	defer file.Close()
-	r := reader{path: path, in: bufio.NewReaderSize(file, 1<<16), names: map[string]string{}}
+	r := reader{path: path, in: bufio.NewReaderSize(file, 1<<16), names: map[string]string{}, maps: map[string]map[string]string{}}
 	return r.read()
 }
 
@@ -60,6 +60,7 @@ type reader struct {
 	long []byte // holds a line that is longer than the buffer of in
 	// names holds each text of a request once: a million share a handful.
 	names map[string]string
+	maps  map[string]map[string]string // likewise each map of texts
 	// slab is where requests are put, thousands in one allocation.
 	slab []RequestEntry
 }
@@ -153,7 +154,7 @@ func (r *reader) request(raw []byte) (Entry, bool) {
 	if len(r.slab) == 0 {
 		r.slab = make([]RequestEntry, 1024)
 	}
-	req, c := &r.slab[0], cursor{rest: raw, names: r.names}
+	req, c := &r.slab[0], cursor{rest: raw, names: r.names, maps: r.maps}
 	*req = RequestEntry{}
 	at := c.number(`{"at":`)
 	req.Load = c.text(`,"kind":"request","request":{"load":`)
@@ -174,6 +175,12 @@ func (r *reader) request(raw []byte) (Entry, bool) {
 	}
 	if c.next(`,"version":`) {
 		req.Version = c.text(`,"version":`)
+	}
+	if c.next(`,"target":`) {
+		req.Target = c.text(`,"target":`)
+	}
+	if c.next(`,"by":`) {
+		req.By = c.labels(`,"by":`)
 	}
 	c.skip(`}}`)
 	if c.failed || seq < 0 || len(c.rest) > 0 {

@@ -119,6 +119,9 @@ type RequestEntry struct {
 	Skipped  bool   `json:"skipped,omitempty"`
 	Instance string `json:"instance,omitempty"` // X-Instance of the answer
 	Version  string `json:"version,omitempty"`  // X-Version of the answer
+	Target   string `json:"target,omitempty"`   // which it was drawn to, of several
+	// By are values of the answer's headers, as the load asks for them.
+	By map[string]string `json:"by,omitempty"`
 }
 
 // LoadEntry closes a load: what was planned and what became of it, by the

@@ -30,10 +30,13 @@ func entries() []reports.Entry {
 	return []reports.Entry{
 		{At: 1, Kind: reports.KindPhase, Phase: &reports.PhaseEntry{Name: "up"}},
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{
-			Load: "browse", Seq: 3, Sent: 4, Done: 5, Code: 200, Instance: "a", Version: "v1"}},
+			Load: "browse", Seq: 3, Sent: 4, Done: 5, Code: 200, Instance: "a", Version: "v1", Target: "list", By: map[string]string{"version": "v1", "pod": "a}"}}},
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{
 			Load: "browse", Seq: 4, Error: "dial:\n\x1b[31mrefused \"x\" ü", Skipped: true}},
-		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: `back\slash`, Seq: 5, Version: "<v&1>"}},
+		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: "browse", Seq: 6, Code: 200, By: map[string]string{"version": "v1"}}},
+		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: "browse", Seq: 7, Code: 200, Target: "buy", By: map[string]string{"pod": "a", "version": "v2"}}},
+		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: "browse", Seq: 8, Code: 200, By: map[string]string{"version": "v1"}}},
+		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: `back\slash`, Seq: 5, Version: "<v&1>", By: map[string]string{"x": "1"}}},
 		{At: 3, Kind: reports.KindLoad, Load: &reports.LoadEntry{Load: "browse", Planned: 2, Sent: 1, Skipped: 1, Complete: true}},
 		{At: 4, Kind: reports.KindEvent, Event: &reports.EventEntry{Name: "kill", Stage: reports.StageInjected,
 			Victims: []reports.Victim{{Role: "catalog", Pod: "shop/catalog-a", UID: "u", Node: "worker-1"}}}},

@@ -2,10 +2,7 @@ package scenarios
 
 import (
 	"fmt"
-	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -80,29 +77,14 @@ func (c *checker) loads() {
 
 // load checks one load.
 func (c *checker) load(at string, l Load) {
-	if c.need(at+".target.service", "gateway") && c.need(at+".target.port", "http") && l.On() {
-		c.target(at+".target", l.Target)
+	c.targets(at, l)
+	if c.need(at+".rate", "200/s"); c.d.has(at + ".rate") {
+		c.pace(at+".rate", l.Rate)
 	}
-	if c.sound(at+".target.path") && !requestPath(l.Target.Path) {
-		c.report(at+".target.path", "must be the path of a request: a slash, then what a URL may hold, at most 1024 bytes")
-	}
-	methods := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
-	if c.sound(at+".target.method") && !slices.Contains(methods, l.Target.Method) {
-		c.report(at+".target.method", "is no HTTP method", methods...)
-	}
-	c.need(at+".rate", "200/s")
+	c.by(at+".by", l.By)
 	if c.need(at+".good.within", "250ms") && (l.Good.Within == 0 || l.Good.Within > maxWithin) {
 		c.report(at+".good.within", fmt.Sprintf("must be above 0s and at most %s", maxWithin))
 	}
-}
-
-// requestPath tells whether text can stand in a request line.
-func requestPath(text string) bool {
-	if len(text) > 1024 || !strings.HasPrefix(text, "/") || strings.ContainsAny(text, "# ") {
-		return false
-	}
-	_, err := url.ParseRequestURI(text)
-	return err == nil
 }
 
 // timeline checks when each entry happens and what it does.

@@ -116,8 +116,18 @@ func (d *decoder) scalarLike(n *yaml.Node, path string, v reflect.Value) bool {
 		set = func(text string) (err error) { *target, err = parseDuration(text); return err }
 	case *resource.Quantity:
 		set = func(text string) (err error) { *target, err = parseQuantity(text); return err }
-	case *Rate:
-		set = func(text string) (err error) { *target, err = ParseRate(text); return err }
+	case *Pace:
+		if n.Kind == yaml.SequenceNode {
+			d.list(n, path, reflect.ValueOf(&target.Legs).Elem())
+			return true
+		}
+		if n.Kind == yaml.MappingNode {
+			d.say(n, Finding{Path: path, Value: brief(n), Problem: "must be a rate, for example 200/s, or a list of legs"})
+			return true
+		}
+		set = func(text string) (err error) { target.Rate, err = ParseRate(text); return err }
+	case *LegRate:
+		set = func(text string) (err error) { *target, err = ParseLegRate(text); return err }
 	case *Status:
 		set = func(text string) (err error) { *target, err = ParseStatus(text); return err }
 	case *FlagValue:
@@ -196,8 +206,6 @@ func laterFields(t reflect.Type) []string {
 		}
 	case reflect.TypeFor[Workload]():
 		return []string{"store", "manifests", "kustomize", "helm"}
-	case reflect.TypeFor[Load]():
-		return []string{"by"}
 	case reflect.TypeFor[Spec]():
 		return []string{"clients", "abort"}
 	}

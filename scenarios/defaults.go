@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -31,11 +33,15 @@ func fillDefaults(s *Scenario, has func(path string) bool) {
 	fillPhases(&spec.Phases, has)
 	for i := range spec.Load {
 		load := &spec.Load[i]
-		if load.Target.Path == "" {
-			load.Target.Path = "/"
+		if len(load.Targets) == 0 {
+			fillTarget(&load.Target.Path, &load.Target.Method)
 		}
-		if load.Target.Method == "" {
-			load.Target.Method = http.MethodGet
+		for j := range load.Targets {
+			target := &load.Targets[j]
+			fillTarget(&target.Path, &target.Method)
+			if target.Weight == 0 && !has(fmt.Sprintf("spec.load[%s].targets[%s].weight", shorten(load.Name), shorten(target.Name))) {
+				target.Weight = 1
+			}
 		}
 		if load.Good.Status == "" {
 			load.Good.Status = "2xx"
@@ -45,6 +51,11 @@ func fillDefaults(s *Scenario, has func(path string) bool) {
 		spec.Steady = []Expectation{{Name: "nothing lost before the fault", That: "steady.lost == 0"}}
 	}
 	forgetOn(spec)
+}
+
+// fillTarget completes a target.
+func fillTarget(path, method *string) {
+	*path, *method = cmp.Or(*path, "/"), cmp.Or(*method, http.MethodGet)
 }
 
 // fillPhases completes the lengths of the phases.
@@ -80,6 +91,9 @@ func forgetOn(spec *Spec) {
 	}
 	for i := range spec.Load {
 		forget(&spec.Load[i].Enabled)
+		for j := range spec.Load[i].Targets {
+			forget(&spec.Load[i].Targets[j].Enabled)
+		}
 	}
 	for i := range spec.Steady {
 		forget(&spec.Steady[i].Enabled)
@@ -100,6 +114,9 @@ func isOn(enabled *bool) bool { return enabled == nil || *enabled }
 
 // On tells whether the workload is deployed.
 func (w Workload) On() bool { return isOn(w.Enabled) }
+
+// On tells whether requests are drawn to the target.
+func (t MixedTarget) On() bool { return isOn(t.Enabled) }
 
 // On tells whether the load is sent.
 func (l Load) On() bool { return isOn(l.Enabled) }

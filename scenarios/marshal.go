@@ -65,8 +65,16 @@ func (n Node) MarshalYAML() (any, error) {
 	}{n.CPU.String(), n.Memory.String()}, nil
 }
 
+// MarshalYAML writes the rate, or the list of legs, as a scenario does.
+func (p Pace) MarshalYAML() (any, error) {
+	if len(p.Legs) > 0 {
+		return p.Legs, nil
+	}
+	return p.Rate.String(), nil
+}
+
 // MarshalYAML writes the rate as a scenario does.
-func (r Rate) MarshalYAML() (any, error) { return r.String(), nil }
+func (r LegRate) MarshalYAML() (any, error) { return r.String(), nil }
 
 // MarshalYAML writes the moment as a scenario does.
 func (m Moment) MarshalYAML() (any, error) { return m.String(), nil }

@@ -106,9 +106,9 @@ func (c *checker) roles() []workloads.Role {
 	return roles
 }
 
-// target checks that a load's Service and port are rendered. It says nothing
+// port checks that a load's Service and port are rendered. It says nothing
 // while a workload could not be rendered, which may be the one meant.
-func (c *checker) target(at string, t Target) {
+func (c *checker) port(at string, t Target) {
 	if !c.whole {
 		return
 	}

@@ -92,9 +92,13 @@ type Workload struct {
 type Load struct {
 	Name    string `yaml:"name"`
 	Enabled *bool  `yaml:"enabled,omitempty"` // default true
-	Target  Target `yaml:"target"`
-	Rate    Rate   `yaml:"rate"`
-	Good    Good   `yaml:"good"`
+	// Target is where it goes, or Targets are where its requests are drawn to.
+	Target  Target        `yaml:"target,omitempty"`
+	Targets []MixedTarget `yaml:"targets,omitempty"`
+	Rate    Pace          `yaml:"rate"`
+	Good    Good          `yaml:"good"`
+	// By names what answers are told apart by: name → header/Some-Header.
+	By map[string]string `yaml:"by,omitempty"`
 }
 
 // Target is where a load goes.
@@ -103,10 +107,46 @@ type Target struct {
 	Port    string `yaml:"port"`             // the port's name
 	Path    string `yaml:"path,omitempty"`   // default "/"
 	Method  string `yaml:"method,omitempty"` // default GET
+	// Headers and Body may hold placeholders, see squall/workloads/draw.
+	Headers map[string]string `yaml:"headers,omitempty"`
+	Body    string            `yaml:"body,omitempty"`
+}
+
+// MixedTarget is one target of several. Its fields are a [Target]'s, besides a
+// name and the weight by which requests are drawn to it.
+type MixedTarget struct {
+	Name    string            `yaml:"name"`
+	Enabled *bool             `yaml:"enabled,omitempty"` // default true
+	Weight  int               `yaml:"weight"`            // default 1
+	Service string            `yaml:"service"`
+	Port    string            `yaml:"port"`
+	Path    string            `yaml:"path,omitempty"`
+	Method  string            `yaml:"method,omitempty"`
+	Headers map[string]string `yaml:"headers,omitempty"`
+	Body    string            `yaml:"body,omitempty"`
+}
+
+// Pace is how often requests are due: a constant rate, or legs when there are
+// any.
+type Pace struct {
+	Rate Rate
+	Legs []Leg
 }
 
 // Rate is a constant rate, written "200/s".
 type Rate float64
+
+// Leg is a stretch of a load's time. Exactly one of At and To is set.
+type Leg struct {
+	// Until is where it ends; the next one begins there. The last leg's may be
+	// left out: it ends with the planned recovery.
+	Until Moment   `yaml:"until,omitempty"`
+	At    *LegRate `yaml:"at,omitempty"` // the rate that it holds
+	To    *LegRate `yaml:"to,omitempty"` // what the rate before it evenly becomes
+}
+
+// LegRate is the rate of a leg, written "200/s"; "0/s" is a pause.
+type LegRate float64
 
 // Good says which answers count as served.
 type Good struct {

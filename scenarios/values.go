@@ -90,18 +90,35 @@ func (m Moment) String() string { return m.Phase + "+" + m.After.String() }
 // ParseRate reads "N/s", a number of requests a second above 0 and at most
 // [MaxRate], with at most three decimals.
 func ParseRate(text string) (Rate, error) {
+	n, err := perSecond(text)
+	if err == nil && (n <= 0 || n > MaxRate) {
+		err = fmt.Errorf("a rate is above 0/s and at most %d/s", MaxRate)
+	}
+	return Rate(n), err
+}
+
+// ParseLegRate reads a rate as [ParseRate] does, or a pause, "0/s".
+func ParseLegRate(text string) (LegRate, error) {
+	n, err := perSecond(text)
+	if err == nil && n > MaxRate {
+		err = fmt.Errorf("the rate of a leg is at least 0/s, which is a pause, and at most %d/s", MaxRate)
+	}
+	return LegRate(n), err
+}
+
+// perSecond reads "N/s".
+func perSecond(text string) (float64, error) {
 	if !regexp.MustCompile(`^[0-9]{1,6}(\.[0-9]{1,3})?/s$`).MatchString(text) {
 		return 0, errors.New(`a rate is a number of requests a second with at most three decimals, for example "200/s"`)
 	}
-	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "/s"), 64)
-	if err != nil || n <= 0 || n > MaxRate {
-		return 0, fmt.Errorf("a rate is above 0/s and at most %d/s", MaxRate)
-	}
-	return Rate(n), nil
+	return strconv.ParseFloat(strings.TrimSuffix(text, "/s"), 64)
 }
 
 // String is the rate as a scenario writes it.
 func (r Rate) String() string { return strconv.FormatFloat(float64(r), 'f', -1, 64) + "/s" }
+
+// String is the rate as a scenario writes it.
+func (r LegRate) String() string { return Rate(r).String() }
 
 // ParseStatus reads a set of HTTP statuses: codes from 100 to 599 and classes
 // 1xx to 5xx, separated by commas. The result is sorted and without repeats.

@@ -158,6 +158,8 @@ func (c *names) call(e ast.Expr) {
 		c.name(call.Args()[0], "load", loadNames(c.scenario))
 	case "workload":
 		c.name(call.Args()[0], "workload", workloadNames(c.scenario))
+	case "target", "by":
+		c.narrowing(e)
 	case "worst", "p", "budget_left":
 		c.ambiguous(e, call.Target(), call.FunctionName())
 		c.argument(call)

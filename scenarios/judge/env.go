@@ -114,6 +114,7 @@ func measures(r *run) []cel.EnvOption {
 				return object{typeWindow, args[0].Value().(loadView).between(args[1].Value().(string), args[2].Value().(string))}
 			}))),
 	}
+	options = append(options, narrowings(window, window, event)...)
 	return append(options, methods(window, event)...)
 }
 

@@ -110,7 +110,7 @@ func owner(expression string) string {
 	switch name = bare(name); {
 	case name == "event" || name == "workload" || name == "load":
 		return name
-	case name == "window" || slices.Contains(windowNames(), name):
+	case slices.Contains([]string{"window", "target", "by"}, name) || slices.Contains(windowNames(), name):
 		return "window"
 	}
 	return ""
@@ -124,8 +124,11 @@ func shortType(t *types.Type) string {
 }
 
 func methodType(method string) string {
-	if name := bare(method); name == "worst" || name == "budget_left" {
+	switch bare(method) {
+	case "worst", "budget_left":
 		return "double"
+	case "target", "by":
+		return "window"
 	}
 	return "duration"
 }

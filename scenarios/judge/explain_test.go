@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"squall/scenarios"
 	"squall/scenarios/judge"
 
 	"github.com/stretchr/testify/assert"
@@ -23,6 +24,8 @@ func TestEveryMeasureIsExplained(t *testing.T) {
 		step.Name = name
 		s.Spec.Timeline = append(s.Spec.Timeline, step)
 	}
+	s.Spec.Load[0].Targets = []scenarios.MixedTarget{{Name: "list"}, {Name: "order"}}
+	s.Spec.Load[0].By = map[string]string{"version": "header/X-Version"}
 	for _, m := range judge.Measures() {
 		t.Run(m.Of+" "+m.Name, func(t *testing.T) {
 			assert.NotEmpty(t, m.Says)
@@ -35,26 +38,28 @@ func TestEveryMeasureIsExplained(t *testing.T) {
 
 func TestMeasuresAreFoundAsTheyAreWritten(t *testing.T) {
 	for asked, want := range map[string][]string{
-		"recovery":                      {".recovery", "event.recovery"},
-		"event.recovery":                {"event.recovery"},
-		`event("a.b").recovery`:         {"event.recovery"},
-		"fault.lost":                    {"window.lost"},
-		"event(e).lost":                 {"window.lost"},
-		`load("x").fault.lost`:          {"window.lost"},
-		`load("x").fault`:               {".fault"},
-		`load("x").event("e").p99`:      {"window.p99"},
-		`fault.worst(duration("1.5s"))`: {"window.worst(d)"},
-		"worst":                         {"window.worst(d)"},
-		"p(99.9)":                       {"window.p(x)"},
-		"ready":                         {"workload.ready"},
-		`workload("c").ready`:           {"workload.ready"},
-		"window(a, b)":                  {".window(a, b)"},
-		"steady":                        {".steady"},
-		"fault.ready":                   nil,
-		"workload.lost":                 nil,
-		"nothing.lost":                  nil,
-		"nothing":                       nil,
-		"":                              nil,
+		"recovery":                       {".recovery", "event.recovery"},
+		"event.recovery":                 {"event.recovery"},
+		`event("a.b").recovery`:          {"event.recovery"},
+		"fault.lost":                     {"window.lost"},
+		"event(e).lost":                  {"window.lost"},
+		`load("x").fault.lost`:           {"window.lost"},
+		`load("x").fault`:                {".fault"},
+		`load("x").event("e").p99`:       {"window.p99"},
+		`fault.worst(duration("1.5s"))`:  {"window.worst(d)"},
+		"worst":                          {"window.worst(d)"},
+		"p(99.9)":                        {"window.p(x)"},
+		"ready":                          {"workload.ready"},
+		`workload("c").ready`:            {"workload.ready"},
+		"window(a, b)":                   {".window(a, b)"},
+		"fault.target":                   {"window.target(t)"},
+		`fault.by("version", "v2").lost`: {"window.lost"},
+		"steady":                         {".steady"},
+		"fault.ready":                    nil,
+		"workload.lost":                  nil,
+		"nothing.lost":                   nil,
+		"nothing":                        nil,
+		"":                               nil,
 	} {
 		var got []string
 		for _, m := range judge.Explain(asked) {

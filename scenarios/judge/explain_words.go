@@ -36,6 +36,13 @@ func words(measure string) (says, example string) {
 			"number of bad requests that the target allows, `(1 - x) * requests`; what is left is `(budget - lost) / budget`: 1 when nothing was lost, 0 when " +
 			"the budget is used up exactly, below 0 when more was lost. `1 - x` is rounded to 12 decimals and the budget to 9. " +
 			"Absent when nothing was sent.", "fault.budget_left(0.999) >= 0.5"
+	case "window.target(t)":
+		return "The window with the requests in it that were drawn to the target `t` of the load. What is measured is measured as if no other had been sent.",
+			`fault.target("order").lost == 0`
+	case "window.by(k, v)":
+		return "The window with the requests in it whose answers had the value `v` in the header that the load's `by` calls `k`; the value is \"\" where the " +
+				"header, or an answer, is missing. A request that failed without an answer belongs to no version: read it beside the whole window.",
+			`fault.by("version", "v2").lost == 0`
 	}
 	return moreWords(measure)
 }

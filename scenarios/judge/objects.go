@@ -131,7 +131,7 @@ func workloadFields() []field {
 func methodsOf(typeName string) []string {
 	switch typeName {
 	case typeWindow, typeEvent:
-		return []string{"worst(d)", "p(x)", "budget_left(x)"}
+		return []string{"worst(d)", "p(x)", "budget_left(x)", "target(t)", "by(k, v)"}
 	case typeLoad:
 		return []string{"event(e)", "window(e1, e2)"}
 	}

@@ -38,7 +38,7 @@ func podKill(expect ...scenarios.Expectation) *scenarios.Scenario {
 				Services: []string{"gateway", "catalog"}, Replicas: map[string]int{"catalog": 3},
 			}}},
 			Load: []scenarios.Load{{
-				Name: "browse", Rate: 100,
+				Name: "browse", Rate: scenarios.Pace{Rate: 100},
 				Good: scenarios.Good{Status: "2xx", Within: 250 * ms},
 			}},
 			Phases:   scenarios.Phases{Warmup: 3 * sec, Steady: 7 * sec, Fault: 10 * sec, Recovery: 20 * sec},

@@ -32,6 +32,7 @@ type run struct {
 	endpoints map[string][]endpointState // by Service
 	troubles  []reports.TroubleEntry
 	timers    *reports.TimersEntry // nil when they were not read
+	flaws     []string             // of the scenario itself
 }
 
 // place orders what has the same offset by its line in the record.
@@ -87,7 +88,7 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 	byLoad, byStep := map[string]*series{}, map[string]*step{}
 	for _, load := range s.Spec.Load {
 		if load.On() {
-			byLoad[load.Name] = &series{load: load}
+			byLoad[load.Name] = &series{load: load, pace: r.paceOf(load)}
 			r.loads = append(r.loads, byLoad[load.Name])
 		}
 	}
@@ -103,6 +104,15 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 	}
 	r.seal()
 	return r
+}
+
+// paceOf is how often the requests of a load are due in this run.
+func (r *run) paceOf(load scenarios.Load) scenarios.Pace {
+	pace, err := r.scenario.PaceOf(load, r.header.Calm)
+	if err != nil { // a scenario that was parsed has no such legs
+		r.flaws = append(r.flaws, err.Error())
+	}
+	return pace
 }
 
 // take files one entry.

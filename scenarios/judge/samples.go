@@ -15,6 +15,7 @@ type sample struct {
 	due, latency, lag reports.Offset
 	seq               uint64
 	result            result
+	request           *reports.RequestEntry
 }
 
 // result is what became of a request.
@@ -29,17 +30,19 @@ const (
 // series is all requests of one load, in the order in which they were due.
 type series struct {
 	load    scenarios.Load
+	pace    scenarios.Pace // as this run sends it
 	samples []sample
 	// goods[i] and sents[i] count the good and the sent among the first i.
 	goods, sents []int
 	closing      *reports.LoadEntry
 	closings     int // LoadEntry seen; more than one contradicts itself
 	sorted       map[[2]int][]reports.Offset
+	parts        map[only]*series // what measures narrow it to
 }
 
 // add takes a request as the record has it.
 func (s *series) add(due reports.Offset, r *reports.RequestEntry) {
-	one := sample{due: due, seq: r.Seq, latency: r.Done - due, lag: r.Sent - due, result: bad}
+	one := sample{due: due, seq: r.Seq, latency: r.Done - due, lag: r.Sent - due, result: bad, request: r}
 	switch {
 	case r.Skipped:
 		one.result = skipped

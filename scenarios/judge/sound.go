@@ -30,6 +30,7 @@ func (r *run) faults() (all []string) {
 			all = append(all, fmt.Sprintf("the record has trouble of an unknown class %q: %s", t.Class, t.What))
 		}
 	}
+	all = append(all, r.flaws...)
 	all = append(all, r.leftovers()...)
 	for _, phase := range r.twice {
 		all = append(all, fmt.Sprintf("the record contradicts itself: phase %q began twice", phase))
@@ -105,6 +106,8 @@ func (r *run) doubts() (all []doubt) {
 	}
 	for _, s := range r.loads {
 		all = append(all, doubtsOf(s.books(), "run it again")...)
+		all = append(all, doubtsOf(r.punctual(s), "run it again")...)
+		all = append(all, doubtsOf(r.addressed(s), "run it again")...)
 		for _, phase := range phases[:4] {
 			all = append(all, doubtsOf(r.honest(s, phase), nextRoom)...)
 		}
@@ -213,8 +216,9 @@ func (r *run) honest(s *series, phase string) (all []string) {
 	}
 	goods, lost, skips := s.tally(w.from, w.to)
 	due := goods + lost + skips
-	// One less than the rate makes: where a phase begins and ends is rounded.
-	if least := int(float64(s.load.Rate)*(w.to-w.from).Seconds()) - 1; due < least {
+	// One less than the rate makes: where a phase begins and ends is rounded. What
+	// legs make is counted in squall/scenarios/judge/legs.go.
+	if least := int(float64(s.pace.Rate)*(w.to-w.from).Seconds()) - 1; due < least {
 		say("%d requests were due, and the rate makes %d at least", due, least)
 	}
 	if float64(skips) > maxSkipped*float64(due) {

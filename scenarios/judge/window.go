@@ -12,6 +12,7 @@ type window struct {
 	from, to reports.Offset
 	step     *step // set when it is the window of an event
 	gone     *absence
+	only     []only // what it is narrowed to
 }
 
 // loadView is load("x") in an expression, and all loads together when name is
@@ -105,11 +106,11 @@ func (w *window) series() ([]*series, *absence) {
 		if len(w.run.loads) == 0 {
 			return nil, absent("no load is switched on")
 		}
-		return w.run.loads, nil
+		return w.narrowed(w.run.loads), nil
 	}
 	for _, s := range w.run.loads {
 		if s.load.Name == w.load {
-			return []*series{s}, nil
+			return w.narrowed([]*series{s}), nil
 		}
 	}
 	return nil, absent("load %q is switched off", w.load)

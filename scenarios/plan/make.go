@@ -11,6 +11,7 @@ import (
 	"squall/chaos"
 	"squall/scenarios"
 	"squall/workloads"
+	"squall/workloads/schedule"
 )
 
 // Make plans a scenario or a twin, which must come from scenarios.Parse. Calm
@@ -28,9 +29,14 @@ func Make(s *scenarios.Scenario, seed uint64, version string, calm bool) (Plan, 
 		p.Phases = append(p.Phases, Phase(span))
 	}
 	for _, load := range s.Spec.Load {
-		if load.On() {
-			p.Loads = append(p.Loads, Load{Name: load.Name, Rate: float64(load.Rate), To: s.Spec.Phases.Total()})
+		if !load.On() {
+			continue
 		}
+		planned, err := makeLoad(s, load, calm)
+		if err != nil {
+			return Plan{}, fmt.Errorf("plan scenario %q: %w", s.Metadata.Name, err)
+		}
+		p.Loads = append(p.Loads, planned)
 	}
 	if calm {
 		return p, nil
@@ -51,6 +57,32 @@ func Make(s *scenarios.Scenario, seed uint64, version string, calm bool) (Plan, 
 	}
 	slices.SortStableFunc(p.Events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
 	return p, nil
+}
+
+// makeLoad plans a load.
+func makeLoad(s *scenarios.Scenario, load scenarios.Load, calm bool) (Load, error) {
+	planned := Load{Name: load.Name, To: s.Spec.Phases.Total()}
+	for _, t := range load.TargetsOn() {
+		sends := t.Method + " " + t.Service + ":" + t.Port + t.Path
+		planned.Targets = append(planned.Targets, Target{Name: t.Name, Weight: t.Weight, Sends: sends})
+	}
+	pace, err := s.PaceOf(load, calm)
+	if err != nil || len(pace.Legs) == 0 {
+		planned.Rate = float64(pace.Rate)
+		return planned, err
+	}
+	legs := s.Spec.Phases.Legs(pace)
+	curve, err := schedule.New(legs)
+	if err != nil {
+		return Load{}, fmt.Errorf("load %q: %w", load.Name, err)
+	}
+	planned.Requests = curve.Count(planned.To)
+	from := planned.From
+	for _, leg := range legs {
+		planned.Legs = append(planned.Legs, Leg{From: from, To: leg.Until, Begins: leg.From.PerSecond(), Ends: leg.To.PerSecond()})
+		from = leg.Until
+	}
+	return planned, nil
 }
 
 // makeEvent plans one entry of the timeline.

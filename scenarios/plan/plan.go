@@ -33,12 +33,33 @@ type Phase struct {
 	To   time.Duration `json:"to"`
 }
 
-// Load is one load.
+// Load is one load, at a rate that holds or in legs.
 type Load struct {
 	Name string        `json:"name"`
-	Rate float64       `json:"rate"` // requests a second
+	Rate float64       `json:"rate,omitempty"` // requests a second; 0 where there are legs
 	From time.Duration `json:"from"`
 	To   time.Duration `json:"to"`
+	Legs []Leg         `json:"legs,omitempty"`
+	// Requests is how many the legs make.
+	Requests uint64 `json:"requests,omitempty"`
+	// Targets are what requests are drawn to, where there are several.
+	Targets []Target `json:"targets,omitempty"`
+}
+
+// Target is one target of several.
+type Target struct {
+	Name   string `json:"name"`
+	Weight int    `json:"weight"`
+	Sends  string `json:"sends"` // "GET gateway:http/catalog"
+}
+
+// Leg is a stretch of a load: it holds a rate, or evenly changes it.
+type Leg struct {
+	From time.Duration `json:"from"`
+	To   time.Duration `json:"to"`
+	// Begins and Ends are the rates at its ends, in requests a second.
+	Begins float64 `json:"begins"`
+	Ends   float64 `json:"ends"`
 }
 
 // Event is one timeline entry: a fault, or a step, which has no victims.

@@ -88,6 +88,62 @@ func TestEventsStandInTheOrderOfTheirTimes(t *testing.T) {
 	assert.Equal(t, []plan.Load{{Name: "browse", Rate: 200.5, To: 40 * time.Second}}, p.Loads, "a load that is off is not planned")
 }
 
+// legs is a scenario with a load of legs beside one that holds its rate.
+func legs(t testing.TB) *scenarios.Scenario {
+	t.Helper()
+	s := steps(t, 1)
+	at, to := scenarios.LegRate(20), scenarios.LegRate(120.5)
+	s.Spec.Load[1].Enabled = nil
+	s.Spec.Load[1].Rate = scenarios.Pace{Legs: []scenarios.Leg{
+		{Until: scenarios.Moment{Phase: "steady", After: time.Second}, At: &at},
+		{Until: scenarios.Moment{Phase: "fault", After: 5 * time.Second}, To: &to}, {At: new(scenarios.LegRate)},
+	}}
+	return s
+}
+
+func TestLegsArePlanned(t *testing.T) {
+	t.Parallel()
+	p := planned(t, legs(t), 1)
+	require.Len(t, p.Loads, 2)
+	const sec = time.Second
+	assert.Equal(t, plan.Load{Name: "off", To: 40 * sec, Requests: 80 + 773, Legs: []plan.Leg{
+		{From: 0, To: 4 * sec, Begins: 20, Ends: 20},
+		{From: 4 * sec, To: 15 * sec, Begins: 20, Ends: 120.5}, // 70.25 · 11 = 772.75
+		{From: 15 * sec, To: 40 * sec},
+	}}, p.Loads[1])
+	var text bytes.Buffer
+	require.NoError(t, p.Text(&text))
+	assert.Contains(t, text.String(), "browse  200.5/s          0s    40s\n"+
+		"off     20/s             0s    4s\n        20/s to 120.5/s  4s    15s\n        0/s              15s   40s\n        853 requests\n")
+	var back plan.Plan
+	require.NoError(t, json.Unmarshal(p.JSON(), &back))
+	assert.Equal(t, p, back)
+	calm, err := plan.Make(legs(t), 1, "v0.0.0", true)
+	require.NoError(t, err)
+	assert.Equal(t, plan.Load{Name: "off", Rate: 20, To: 40 * sec}, calm.Loads[1], "held at the rate at the start of steady")
+}
+
+func TestTargetsArePlanned(t *testing.T) {
+	t.Parallel()
+	s := steps(t, 1)
+	s.Spec.Load[0].Target = scenarios.Target{}
+	s.Spec.Load[0].Targets = []scenarios.MixedTarget{
+		{Name: "list", Weight: 9, Service: "gateway", Port: "http", Path: "/catalog", Method: "GET"},
+		{Name: "off", Enabled: new(bool), Weight: 9, Service: "gateway", Port: "http", Path: "/", Method: "GET"},
+		{Name: "buy", Weight: 1, Service: "gateway", Port: "http", Path: "/cart", Method: "POST", Body: "x"},
+	}
+	p := planned(t, s, 1)
+	assert.Equal(t, []plan.Target{
+		{Name: "list", Weight: 9, Sends: "GET gateway:http/catalog"}, {Name: "buy", Weight: 1, Sends: "POST gateway:http/cart"},
+	}, p.Loads[0].Targets)
+	var text bytes.Buffer
+	require.NoError(t, p.Text(&text))
+	assert.Contains(t, text.String(), "\n\nLOAD    TARGET  WEIGHT   SENDS\nbrowse  list    9 of 10  GET gateway:http/catalog\nbrowse  buy     1 of 10  POST gateway:http/cart\n\nno events\n")
+	calm, err := plan.Make(s, 1, "v0.0.0", true)
+	require.NoError(t, err)
+	assert.Equal(t, p.Loads, calm.Loads)
+}
+
 func TestSeedsPickDifferentVictimsAlikeOften(t *testing.T) {
 	t.Parallel()
 	s := steps(t, 4, kill("kill", "fault+0s", "catalog", "mode: one"))

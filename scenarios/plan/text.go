@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"squall/scenarios"
 )
 
 // shownCandidates is how many candidates the table shows of one event.
@@ -28,8 +30,9 @@ func (p Plan) Text(w io.Writer) error {
 	}
 	fmt.Fprintln(out, "\nLOAD\tRATE\tFROM\tTO")
 	for _, load := range p.Loads {
-		fmt.Fprintf(out, "%s\t%s/s\t%s\t%s\n", load.Name, strconv.FormatFloat(load.Rate, 'f', -1, 64), load.From, load.To)
+		load.text(out)
 	}
+	p.targets(out)
 	fmt.Fprintln(out)
 	if len(p.Events) == 0 {
 		fmt.Fprintln(out, "no events")
@@ -45,6 +48,42 @@ func (p Plan) Text(w io.Writer) error {
 	}
 	return out.Flush()
 }
+
+// text writes a load as a row, or as a row a leg.
+func (l Load) text(out io.Writer) {
+	if len(l.Legs) == 0 {
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", l.Name, perSecond(l.Rate), l.From, l.To)
+		return
+	}
+	name := l.Name
+	for _, leg := range l.Legs {
+		rate := perSecond(leg.Begins)
+		if leg.Ends != leg.Begins {
+			rate += " to " + perSecond(leg.Ends)
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", name, rate, leg.From, leg.To)
+		name = ""
+	}
+	fmt.Fprintf(out, "\t%d requests\n", l.Requests)
+}
+
+// targets writes where requests are drawn to, of loads that have several targets.
+func (p Plan) targets(out io.Writer) {
+	title := "\nLOAD\tTARGET\tWEIGHT\tSENDS\n"
+	for _, load := range p.Loads {
+		total := 0
+		for _, target := range load.Targets {
+			total += target.Weight
+		}
+		for _, target := range load.Targets {
+			fmt.Fprintf(out, "%s%s\t%s\t%d of %d\t%s\n", title, load.Name, target.Name, target.Weight, total, target.Sends)
+			title = ""
+		}
+	}
+}
+
+// perSecond is a rate as a scenario writes it.
+func perSecond(rate float64) string { return scenarios.Rate(rate).String() }
 
 // String says how many are hit, in words.
 func (c Count) String() string {

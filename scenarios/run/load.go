@@ -12,6 +12,7 @@ import (
 	"squall/cluster"
 	"squall/reports"
 	"squall/scenarios"
+	"squall/workloads/schedule"
 	"squall/workloads/traffic"
 )
 
@@ -32,6 +33,7 @@ const (
 // generator is the process that sends one load.
 type generator struct {
 	load  scenarios.Load
+	pace  scenarios.Pace // as this run sends it
 	tally tally
 
 	stdin  *io.PipeWriter
@@ -48,20 +50,39 @@ type generator struct {
 // their orders, so that none has to start when its first request is due.
 func (c *conductor) startLoads(ctx context.Context, abort context.CancelCauseFunc) error {
 	for _, load := range c.scenario.Spec.Load {
-		if load.On() {
-			c.loads = append(c.loads, c.startLoad(ctx, load, abort))
+		if !load.On() {
+			continue
 		}
+		g, err := c.generator(load)
+		if err != nil {
+			return err
+		}
+		c.loads = append(c.loads, g)
+		c.startLoad(ctx, g, abort)
 	}
 	return ctx.Err()
 }
 
-// startLoad starts one generator. It outlives ctx: its end is told to it, so
+// generator prepares the sending of a load.
+func (c *conductor) generator(load scenarios.Load) (*generator, error) {
+	pace, err := c.scenario.PaceOf(load, c.options.Calm)
+	if err != nil {
+		return nil, err
+	}
+	g := &generator{load: load, pace: pace, tally: tally{load: load}, ended: make(chan struct{})}
+	if g.tally.times, err = schedule.New(c.scenario.Spec.Phases.Legs(pace)); err != nil {
+		return nil, fmt.Errorf("load %q: %w", load.Name, err)
+	}
+	return g, nil
+}
+
+// startLoad starts a generator. It outlives ctx: its end is told to it, so
 // that it can still say what it did. When it ends by itself, abort is called.
-func (c *conductor) startLoad(ctx context.Context, load scenarios.Load, abort context.CancelCauseFunc) *generator {
+func (c *conductor) startLoad(ctx context.Context, g *generator, abort context.CancelCauseFunc) {
 	ctx, kill := context.WithCancel(context.WithoutCancel(ctx))
 	in, stdin := io.Pipe()
 	out, stdout := io.Pipe()
-	g := &generator{load: load, tally: tally{load: load}, stdin: stdin, kill: kill, ended: make(chan struct{})}
+	g.stdin, g.kill = stdin, kill
 	process := make(chan error, 1)
 	go func() {
 		err := c.cluster.Exec(ctx, cluster.Exec{Argv: c.options.Traffic, Urgent: true, Stdin: in, Stdout: stdout, Stderr: &g.stderr})
@@ -78,7 +99,6 @@ func (c *conductor) startLoad(ctx context.Context, load scenarios.Load, abort co
 		}
 		c.closeLoad(g, summary, err, abort)
 	}()
-	return g
 }
 
 // errEnded is what an order to a generator gets that has ended.
@@ -87,15 +107,9 @@ var errEnded = errors.New("the generator has ended")
 // orderLoads tells every generator what to send.
 func (c *conductor) orderLoads() error {
 	for _, g := range c.loads {
-		url, err := c.address(g.load.Target)
+		spec, err := c.orders(g)
 		if err != nil {
 			return err
-		}
-		spec := traffic.Spec{
-			Name: g.load.Name, Method: g.load.Target.Method, URL: url, Rate: float64(g.load.Rate),
-			Base: c.clock.base, From: c.warmup, Until: c.warmup + c.scenario.Spec.Phases.Total(),
-			Timeout:    timeoutOf(g.load),
-			Nameserver: c.cluster.Info().DNS + ":53",
 		}
 		line, err := json.Marshal(spec)
 		if err != nil {
@@ -121,7 +135,7 @@ func timeoutOf(load scenarios.Load) time.Duration {
 func (c *conductor) request(g *generator, r traffic.Result) {
 	entry := reports.RequestEntry{
 		Load: g.load.Name, Seq: r.Seq, Sent: r.Sent, Done: r.Done, Code: r.Code, Error: r.Error,
-		Skipped: r.Skipped, Instance: r.Instance, Version: r.Version,
+		Skipped: r.Skipped, Instance: r.Instance, Version: r.Version, Target: r.Target, By: r.By,
 	}
 	g.tally.add(entry, r.Due)
 	c.add(reports.Entry{At: r.Due, Kind: reports.KindRequest, Request: &entry})

@@ -68,8 +68,9 @@ func (c clock) recover(ctx context.Context, phase span, well func(now reports.Of
 }
 
 // well tells whether all is well, and up to when that is known: every fault is
-// over, and in the time before until and after the last thing that happened to
-// one, every workload was whole for a hold and every load served for a bit more.
+// over, every load has come to its last rate, and in the time before until and
+// after the last of these things, every workload was whole for a hold and every
+// load served for a bit more.
 func (c *conductor) well(now reports.Offset) (until reports.Offset, ok bool) {
 	until = c.known(now)
 	switch {
@@ -79,7 +80,9 @@ func (c *conductor) well(now reports.Offset) (until reports.Offset, ok bool) {
 		return 0, false
 	}
 	for _, g := range c.loads {
-		if !g.tally.served(until, hold+margin) {
+		// A leg is something that happens, as an event is: one that begins in
+		// recovery is not left out because all is well before it.
+		if c.warmup+g.tally.times.Settled() > until-hold-margin || !g.tally.served(until, hold+margin) {
 			return 0, false
 		}
 	}

@@ -1,12 +1,12 @@
 package run
 
 import (
-	"math"
 	"sync"
 	"time"
 
 	"squall/reports"
 	"squall/scenarios"
+	"squall/workloads/schedule"
 )
 
 const (
@@ -23,7 +23,8 @@ const (
 // tally counts the results of one load as they come: for the live showing, and
 // to tell when service is good again. It measures nothing that is judged.
 type tally struct {
-	load scenarios.Load
+	load  scenarios.Load
+	times schedule.Schedule // when its requests are due, from the first one on
 
 	mu    sync.Mutex
 	from  reports.Offset // when its first request was due
@@ -92,9 +93,5 @@ func (t *tally) served(until, length reports.Offset) bool {
 
 // due is how many requests are due in the slots [begin, end).
 func (t *tally) due(begin, end int) int {
-	before := func(at int) int {
-		const rounding = 1e-6 // of a request; a whole number must not become the next one
-		return int(math.Ceil((time.Duration(at)*slot).Seconds()*float64(t.load.Rate) - rounding))
-	}
-	return before(end) - before(begin)
+	return int(t.times.Count(time.Duration(end)*slot) - t.times.Count(time.Duration(begin)*slot))
 }

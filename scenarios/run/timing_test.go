@@ -9,6 +9,7 @@ import (
 
 	"squall/reports"
 	"squall/scenarios"
+	"squall/workloads/schedule"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -64,8 +65,17 @@ func serve(tally *tally, from, to, badFrom, badTo reports.Offset) {
 	}
 }
 
+// holding is a rate that holds for an hour.
+func holding(rate float64) schedule.Schedule {
+	s, err := schedule.New(schedule.Hold(schedule.Thousandths(rate), time.Hour))
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
 func newTally() *tally {
-	t := &tally{load: scenarios.Load{Rate: 50, Good: scenarios.Good{Status: "2xx", Within: 250 * time.Millisecond}}}
+	t := &tally{load: scenarios.Load{Good: scenarios.Good{Status: "2xx", Within: 250 * time.Millisecond}}, times: holding(50)}
 	t.begin(5 * time.Second)
 	return t
 }
@@ -107,11 +117,11 @@ func TestTallyCounts(t *testing.T) {
 	ended, bad := tally.counts()
 	assert.Equal(t, []uint64{4, 3}, []uint64{ended, bad})
 
-	for rate, perSecond := range map[scenarios.Rate]int{10: 10, 7: 7, 200: 200, 0.5: 1, 0.001: 1} {
-		tally.load.Rate = rate
+	for rate, perSecond := range map[float64]int{10: 10, 7: 7, 200: 200, 0.5: 1, 0.001: 1} {
+		tally.times = holding(rate)
 		assert.Equal(t, perSecond, tally.due(0, 10), "%v/s in the first second", rate)
 	}
-	tally.load.Rate = 50
+	tally.times = holding(50)
 	for at := range 100 { // 1.1 s · 50/s is a bit more than 55 in floating point
 		assert.Equal(t, 5, tally.due(at, at+1), at)
 	}

@@ -8,8 +8,10 @@ import (
 	"squall/reports"
 	"squall/scenarios"
 	"squall/workloads"
+	"squall/workloads/schedule"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestWellNeedsAHoldOfEverything(t *testing.T) {
@@ -55,6 +57,36 @@ func TestWellNeedsAHoldOfEverything(t *testing.T) {
 	}
 }
 
+// A leg that begins in recovery is waited for, as an event is.
+func TestWellWaitsForTheLastLeg(t *testing.T) {
+	const sec = time.Second
+	for name, one := range map[string]struct {
+		leg  reports.Offset // from the start of warmup, at 5 s of the run
+		ramp bool
+		want bool
+	}{
+		"long ago":          {5 * sec, false, true},
+		"just before":       {10500 * time.Millisecond, false, true},
+		"in what is looked": {10600 * time.Millisecond, false, false},
+		"still to come":     {20 * sec, false, false},
+		"a ramp to the end": {5 * sec, true, false},
+	} {
+		c := &conductor{warmup: 5 * sec, recorder: newRecorder(newClock(), (&tape{}).add, nil)}
+		fast := newTally()
+		legs := []schedule.Leg{{Until: one.leg, From: 50_000, To: 50_000}, {Until: time.Hour, From: 50_000, To: 50_000}}
+		if one.ramp {
+			legs[1].To = 50_001
+		}
+		var err error
+		fast.times, err = schedule.New(legs)
+		require.NoError(t, err)
+		serve(fast, 5*sec, 20*sec, 0, 0)
+		c.loads = append(c.loads, generatorOf(fast))
+		_, ok := c.well(20 * sec)
+		assert.Equal(t, one.want, ok, name)
+	}
+}
+
 func TestWhatHappensToAFaultIsNoted(t *testing.T) {
 	c := orderly(t)
 	c.tell(7*time.Second, reports.EventEntry{Name: "kill", Stage: reports.StageInjected})
@@ -67,7 +99,7 @@ func TestWhatHappensToAFaultIsNoted(t *testing.T) {
 func generatorOf(results *tally) *generator {
 	g := &generator{load: results.load}
 	g.tally.load = results.load
-	g.tally.from, g.tally.goods = results.from, results.goods
+	g.tally.from, g.tally.goods, g.tally.times = results.from, results.goods, results.times
 	return g
 }
 

@@ -84,7 +84,7 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 	results := newStream(out, func(error) { abort(halt, cut) }) // nobody reads: no use going on
 
 	t := newTransport(flights, spec, newClock(spec.Base))
-	p := newPacer(sending, spec, t.clock)
+	p := newPacer(sending, t.times, t.clock)
 	before := processorTime()
 	hits := attack(t, p)
 	report := newReport(spec)
@@ -114,7 +114,9 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 // attack starts vegeta. It is never told to stop, since it may then drop a
 // request that the pacer has released; the pacer ends it.
 func attack(t *transport, p *pacer) <-chan *vegeta.Result {
-	target := vegeta.NewStaticTargeter(vegeta.Target{Method: p.spec.Method, URL: p.spec.URL, Header: p.spec.Header})
+	// What a request is hangs on its number, which only the transport is told.
+	first := t.mix.targets[0]
+	target := vegeta.NewStaticTargeter(vegeta.Target{Method: first.method, URL: first.url.String()})
 	attacker := vegeta.NewAttacker(
 		vegeta.Client(&http.Client{
 			Transport:     t,
@@ -133,7 +135,7 @@ func (t *transport) result(hit *vegeta.Result) (Result, error) {
 	if !ok {
 		return Result{}, fmt.Errorf("load %q: request %d never reached the transport: %s", t.spec.Name, hit.Seq, hit.Error)
 	}
-	r := Result{Seq: hit.Seq, Due: t.spec.due(hit.Seq), Skipped: f.skipped}
+	r := Result{Seq: hit.Seq, Due: t.times.due(hit.Seq), Skipped: f.skipped, Target: t.mix.of(hit.Seq).name}
 	if f.skipped {
 		return r, nil
 	}
@@ -144,6 +146,7 @@ func (t *transport) result(hit *vegeta.Result) (Result, error) {
 	}
 	if hit.Headers != nil {
 		r.Instance, r.Version = hit.Headers.Get("X-Instance"), hit.Headers.Get("X-Version")
+		r.By = valuesOf(hit.Headers, t.spec.By)
 	}
 	return r, nil
 }

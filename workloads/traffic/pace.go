@@ -17,7 +17,7 @@ const maxNap = 2 * time.Millisecond
 type pacer struct {
 	ctx   context.Context // the engine's interface leaves no other way in
 	clock clock
-	spec  Spec
+	times timetable
 	total uint64
 	timer *time.Timer
 	naps  napper
@@ -27,8 +27,8 @@ type pacer struct {
 }
 
 // newPacer returns the pacer of a whole load.
-func newPacer(ctx context.Context, spec Spec, c clock) *pacer {
-	return &pacer{ctx: ctx, clock: c, spec: spec, total: spec.planned(), timer: time.NewTimer(0)}
+func newPacer(ctx context.Context, times timetable, c clock) *pacer {
+	return &pacer{ctx: ctx, clock: c, times: times, total: times.planned(), timer: time.NewTimer(0)}
 }
 
 // Pace implements vegeta.Pacer. Hits counts the requests released so far.
@@ -37,7 +37,7 @@ func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 	if hits >= p.total || p.ctx.Err() != nil {
 		return 0, true
 	}
-	due := p.spec.due(hits)
+	due := p.times.due(hits)
 	if far := due - p.clock.now() - maxNap; far > 0 {
 		p.timer.Reset(far)
 		select {
@@ -54,7 +54,7 @@ func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 }
 
 // Rate implements vegeta.Pacer.
-func (p *pacer) Rate(time.Duration) float64 { return p.spec.Rate }
+func (p *pacer) Rate(passed time.Duration) float64 { return p.times.Rate(passed).PerSecond() }
 
 // clock tells offsets of the run. It pairs the run's base with a reading of
 // Go's own monotonic clock, which is cheaper to ask and comes with the times

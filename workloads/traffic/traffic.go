@@ -19,10 +19,11 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 	"unicode"
+
+	"squall/workloads/schedule"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,14 +46,30 @@ const Interrupted = "interrupted"
 
 // Spec says what to send.
 type Spec struct {
-	Name   string      `json:"name"`             // the load's name
-	Method string      `json:"method,omitempty"` // default GET
-	URL    string      `json:"url"`              // http, the host an address or a full name
-	Header http.Header `json:"header,omitempty"`
-	Rate   float64     `json:"rate"` // requests a second
+	Name   string `json:"name"`             // the load's name
+	Method string `json:"method,omitempty"` // default GET
+	URL    string `json:"url,omitempty"`    // http, the host an address or a full name
+	// Header and Body may hold placeholders, as squall/workloads/draw has them.
+	Header map[string]string `json:"header,omitempty"`
+	Body   string            `json:"body,omitempty"`
+	// Targets are instead of method, URL, header and body: each request goes to
+	// one of them, drawn by weight.
+	Targets []Target `json:"targets,omitempty"`
+	// By are headers of answers whose values results are to tell, by the names
+	// under which they tell them.
+	By map[string]string `json:"by,omitempty"`
+	// Seed and Scenario, with the load's name, are what is drawn from.
+	Seed     uint64 `json:"seed,omitempty"`
+	Scenario string `json:"scenario,omitempty"`
+	// Rate is a rate that holds, in requests a second, with at most three
+	// decimals.
+	Rate float64 `json:"rate,omitempty"`
+	// Legs are instead of a rate: the rate's curve from From to Until.
+	Legs []schedule.Leg `json:"legs,omitempty"`
 	// Base is the run's offset zero, as [Monotonic] told it on this host.
 	Base int64 `json:"base"`
-	// Requests are due from From, at From + n/Rate, and before Until.
+	// Requests are due from From on and before Until, as squall/workloads/schedule
+	// says: at From + n/Rate where the rate holds.
 	From  time.Duration `json:"from"`
 	Until time.Duration `json:"until"`
 	// Timeout bounds one request from when it is sent until its answer has
@@ -67,10 +84,20 @@ type Spec struct {
 	MaxInFlight int `json:"maxInFlight,omitempty"`
 }
 
+// Target is one target of several.
+type Target struct {
+	Name   string            `json:"name,omitempty"`
+	Weight int               `json:"weight,omitempty"`
+	Method string            `json:"method,omitempty"`
+	URL    string            `json:"url"`
+	Header map[string]string `json:"header,omitempty"`
+	Body   string            `json:"body,omitempty"`
+}
+
 // Result is what became of one request. All times are offsets of the run.
 type Result struct {
 	Seq  uint64        `json:"n"`
-	Due  time.Duration `json:"due"`  // when it should have left: From + Seq/Rate
+	Due  time.Duration `json:"due"`  // when it should have left
 	Sent time.Duration `json:"sent"` // when it left, before any dialling; 0 when skipped
 	Done time.Duration `json:"done"` // when its answer was complete or it failed; 0 when skipped
 	// Code is the HTTP status, 0 without a complete answer.
@@ -83,6 +110,11 @@ type Result struct {
 	// Skipped is true when it was due but not sent, because as many as
 	// allowed were waiting already.
 	Skipped bool `json:"skipped,omitempty"`
+	// Target is the name of the target that it was drawn to, of several.
+	Target string `json:"target,omitempty"`
+	// By are the values of the answer's headers that the spec asks for; those
+	// that it has not are left out.
+	By map[string]string `json:"by,omitempty"`
 }
 
 // Summary closes the stream. Planned = Sent + Skipped, always.
@@ -132,21 +164,16 @@ func (s Spec) withDefaults() Spec {
 // check returns everything that is wrong with a spec whose defaults are in.
 func (s Spec) check() error {
 	var wrong []error
-	if u, err := url.Parse(s.URL); err != nil || u.Scheme != "http" || u.Hostname() == "" {
-		wrong = append(wrong, fmt.Errorf("url %q is not an http URL", s.URL))
-	}
-	if _, err := http.NewRequest(s.Method, "http://localhost", http.NoBody); err != nil {
-		wrong = append(wrong, fmt.Errorf("method %q is not one", s.Method))
+	if _, err := newMix(s); err != nil {
+		wrong = append(wrong, err)
 	}
 	if strings.ContainsFunc(s.Name, unicode.IsControl) { // it becomes part of a header
 		wrong = append(wrong, fmt.Errorf("name %q has control characters", s.Name))
 	}
-	if !(s.Rate > 0 && s.Rate <= MaxRate) { // this way round it refuses NaN, too
-		wrong = append(wrong, fmt.Errorf("rate %v is not above 0 and at most %d a second", s.Rate, MaxRate))
-	}
 	if s.Until <= s.From {
 		wrong = append(wrong, fmt.Errorf("until %v is not after from %v", s.Until, s.From))
 	}
+	wrong = append(wrong, s.checkRate()...)
 	if s.Timeout < 0 {
 		wrong = append(wrong, fmt.Errorf("timeout %v is negative", s.Timeout))
 	}
@@ -162,20 +189,52 @@ func (s Spec) check() error {
 	return nil
 }
 
-// due is when a request is due, as an offset of the run. It is computed from
-// the number and never summed up, so no error adds up.
-func (s Spec) due(seq uint64) time.Duration {
-	return s.From + time.Duration(math.Round(float64(seq)*float64(time.Second)/s.Rate))
+// checkRate returns what is wrong with the rate or the legs.
+func (s Spec) checkRate() (wrong []error) {
+	switch {
+	case len(s.Legs) == 0 && !(s.Rate > 0 && s.Rate <= MaxRate): // this way round it refuses NaN, too
+		wrong = append(wrong, fmt.Errorf("rate %v is not above 0 and at most %d a second", s.Rate, MaxRate))
+	case len(s.Legs) == 0 && math.Abs(s.Rate-schedule.Thousandths(s.Rate).PerSecond()) > 1e-9:
+		wrong = append(wrong, fmt.Errorf("rate %v has more than three decimals", s.Rate))
+	case len(s.Legs) > 0 && s.Rate != 0:
+		wrong = append(wrong, fmt.Errorf("rate %v stands beside legs", s.Rate))
+	case s.Until > s.From:
+		curve, err := schedule.New(s.curve())
+		if err == nil && curve.End() != s.Until-s.From {
+			err = fmt.Errorf("they end %s after from, and until is %s after it", curve.End(), s.Until-s.From)
+		}
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("legs: %w", err))
+		}
+	}
+	return wrong
 }
 
-// planned counts the requests that are due before Until.
-func (s Spec) planned() uint64 {
-	count := uint64(math.Ceil((s.Until - s.From).Seconds() * s.Rate))
-	for count > 0 && s.due(count-1) >= s.Until {
-		count--
+// curve is the rate as legs.
+func (s Spec) curve() []schedule.Leg {
+	if len(s.Legs) > 0 {
+		return s.Legs
 	}
-	for s.due(count) < s.Until {
-		count++
-	}
-	return count
+	return schedule.Hold(schedule.Thousandths(s.Rate), s.Until-s.From)
 }
+
+// timetable is when each request is due, as an offset of the run.
+type timetable struct {
+	from time.Duration
+	schedule.Schedule
+}
+
+// timetable is that of a spec that was checked.
+func (s Spec) timetable() timetable {
+	curve, err := schedule.New(s.curve())
+	if err != nil {
+		panic(fmt.Sprintf("traffic: a load that was checked has bad legs: %v", err))
+	}
+	return timetable{s.From, curve}
+}
+
+// due is when a request is due.
+func (t timetable) due(seq uint64) time.Duration { return t.from + t.Due(seq) }
+
+// planned counts the requests of the whole load.
+func (t timetable) planned() uint64 { return t.Count(t.End()) }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"squall/workloads/schedule"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -34,6 +36,39 @@ func TestConstantRate(t *testing.T) {
 	assert.Positive(t, o.summary.CPU)
 	assert.GreaterOrEqual(t, o.took, 995*time.Millisecond)
 	assert.Less(t, o.summary.LagP99, 200*time.Millisecond)
+}
+
+func TestLegsAreSentAsTheySay(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	const ms = time.Millisecond
+	o := start(t, Spec{Name: "browse", URL: server.URL, From: 100 * ms, Until: 1100 * ms, Legs: []schedule.Leg{
+		{Until: 200 * ms, From: 100_000, To: 100_000}, // 20
+		{Until: 400 * ms}, // a pause
+		{Until: 800 * ms, From: 100_000, To: 300_000},  // 80
+		{Until: 1000 * ms, From: 300_000, To: 300_000}, // 60
+	}}).end()
+	assert.Equal(t, uint64(160), o.summary.Planned)
+	assert.Equal(t, map[string]int{"200": 160}, reasons(o.results))
+	assert.Equal(t, 290*ms, o.results[19].Due)
+	assert.Equal(t, 500*ms, o.results[20].Due, "the pause is kept")
+	assert.Equal(t, 900*ms, o.results[100].Due)
+	assert.False(t, o.summary.Stopped)
+	assert.Less(t, o.summary.LagP99, 200*ms)
+}
+
+func TestStopInAPause(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	g := start(t, Spec{Name: "browse", URL: server.URL, Until: time.Hour, Legs: []schedule.Leg{
+		{Until: 100 * time.Millisecond, From: 100_000, To: 100_000}, {Until: 59 * time.Minute}, {Until: time.Hour, From: 1000, To: 1000},
+	}})
+	time.Sleep(300 * time.Millisecond)
+	_, _ = io.WriteString(g.in, "stop\n")
+	o := g.end()
+	assert.Less(t, o.took, 10*time.Second)
+	assert.Equal(t, uint64(10), o.summary.Planned)
+	assert.True(t, o.summary.Stopped)
 }
 
 func TestLatencyCountsFromDueThroughAFreeze(t *testing.T) {
@@ -175,16 +210,16 @@ func TestOverTheCapIsSkippedNotDelayed(t *testing.T) {
 
 func TestDueTimes(t *testing.T) {
 	s := Spec{Rate: 3, From: time.Second, Until: 2 * time.Second}
-	assert.Equal(t, uint64(3), s.planned())
-	assert.Equal(t, time.Second+333333333, s.due(1))
-	assert.Equal(t, 2*time.Second, s.due(3))
+	assert.Equal(t, uint64(3), s.timetable().planned())
+	assert.Equal(t, time.Second+333333333, s.timetable().due(1))
+	assert.Equal(t, 2*time.Second, s.timetable().due(3))
 	s = Spec{Rate: 200, Until: 30 * time.Second}
-	assert.Equal(t, uint64(6000), s.planned())
-	assert.Equal(t, 5*time.Millisecond, s.due(1))
+	assert.Equal(t, uint64(6000), s.timetable().planned())
+	assert.Equal(t, 5*time.Millisecond, s.timetable().due(1))
 	s = Spec{Rate: 0.1, Until: time.Second}
-	assert.Equal(t, uint64(1), s.planned())
+	assert.Equal(t, uint64(1), s.timetable().planned())
 	s = Spec{Rate: 7, Until: 1000000 * time.Hour}
-	assert.Equal(t, 1000000*time.Hour, s.due(s.planned()))
+	assert.Equal(t, 1000000*time.Hour, s.timetable().due(s.timetable().planned()))
 }
 
 func TestBadSpecs(t *testing.T) {
@@ -192,6 +227,10 @@ func TestBadSpecs(t *testing.T) {
 		``:        "first line of input",
 		`{"name"`: "first line of input",
 		`{"x":1}`: "unknown field",
+		`{"url":"http://x","rate":0.0001,"until":1}`:                                                              "has more than three decimals",
+		`{"url":"http://x","rate":1,"until":1,"legs":[{"until":1,"from":1,"to":1}]}`:                              "rate 1 stands beside legs",
+		`{"url":"http://x","until":2,"legs":[{"until":1,"from":1,"to":1}]}`:                                       "they end 1ns after from",
+		`{"url":"http://x","until":2,"legs":[{"until":2,"from":-1,"to":1}]}`:                                      "the rate of leg 1 is not",
 		`{"url":"ftp://x","rate":-1,"timeout":-1,"maxInFlight":-1,"nameserver":"x","method":"G T","name":"a\nb"}`: "",
 	}
 	for text, want := range cases {

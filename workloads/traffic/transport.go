@@ -43,6 +43,8 @@ type flight struct {
 type transport struct {
 	base     http.RoundTripper
 	spec     Spec
+	times    timetable
+	mix      mix
 	clock    clock
 	flights  context.Context // ends when what is in flight must be cut off
 	inFlight atomic.Int64
@@ -54,8 +56,12 @@ type transport struct {
 // newTransport returns the transport of a load. Flights is the context of all
 // its requests.
 func newTransport(flights context.Context, spec Spec, c clock) *transport {
+	requests, err := newMix(spec)
+	if err != nil {
+		panic(fmt.Sprintf("traffic: a load that was checked has a bad target: %v", err))
+	}
 	return &transport{
-		base: newConnections(spec.Nameserver), spec: spec, clock: c, flights: flights,
+		base: newConnections(spec.Nameserver), spec: spec, times: spec.timetable(), mix: requests, clock: c, flights: flights,
 		known: map[uint64]*flight{},
 	}
 }
@@ -73,12 +79,11 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r.Header.Del(headerSeq)
 	r.Header.Del("X-Vegeta-Attack")
-	r.Header.Set("X-Request-Id", t.spec.Name+"-"+strconv.FormatUint(seq, 10))
-	if r.Body == nil && withoutBody(r.Method) {
-		r.Body = unrepeatable{}
-	}
 	ctx, cancel := context.WithTimeout(t.flights, t.spec.Timeout)
-	answer, err := t.base.RoundTrip(r.WithContext(ctx))
+	r = r.WithContext(ctx)
+	t.mix.of(seq).fill(r, seq)
+	r.Header.Set("X-Request-Id", t.spec.Name+"-"+strconv.FormatUint(seq, 10))
+	answer, err := t.base.RoundTrip(r)
 	if err != nil {
 		f.failure = reason(ctx, err)
 		cancel()
@@ -159,6 +164,12 @@ func withoutBody(method string) bool {
 		return true
 	}
 	return false
+}
+
+// repeatable says whether net/http repeats a request without a body because of
+// its headers.
+func repeatable(h http.Header) bool {
+	return h["Idempotency-Key"] != nil || h["X-Idempotency-Key"] != nil
 }
 
 // reason says in a few words why a request failed, the same words for the same
