@@ -79,6 +79,7 @@ type Entry struct {
 	Workload *WorkloadEntry `json:"workload,omitempty"`
 	Endpoint *EndpointEntry `json:"endpoint,omitempty"`
 	Timers   *TimersEntry   `json:"timers,omitempty"`
+	Node     *NodeEntry     `json:"node,omitempty"`
 	Trouble  *TroubleEntry  `json:"trouble,omitempty"`
 	End      *EndEntry      `json:"end,omitempty"`
 }
@@ -96,6 +97,7 @@ const (
 	KindWorkload Kind = "workload"
 	KindEndpoint Kind = "endpoint"
 	KindTimers   Kind = "timers"
+	KindNode     Kind = "node"
 	KindTrouble  Kind = "trouble"
 	KindEnd      Kind = "end"
 )
@@ -184,6 +186,9 @@ type PodEntry struct {
 	// Reason is why a container waits or ended, for example
 	// "CrashLoopBackOff".
 	Reason string `json:"reason,omitempty"`
+	// Containers are those of its containers that were restarted, wait or have
+	// ended; records from before they were kept have none.
+	Containers []ContainerEntry `json:"containers,omitempty"`
 }
 
 // WorkloadEntry is the state of one named workload from At on. Desired is what

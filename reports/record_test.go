@@ -37,9 +37,11 @@ func entries() []reports.Entry {
 		{At: 3, Kind: reports.KindLoad, Load: &reports.LoadEntry{Load: "browse", Planned: 2, Sent: 1, Skipped: 1, Complete: true}},
 		{At: 4, Kind: reports.KindEvent, Event: &reports.EventEntry{Name: "kill", Stage: reports.StageInjected,
 			Victims: []reports.Victim{{Role: "catalog", Pod: "shop/catalog-a", UID: "u", Node: "worker-1"}}}},
-		{At: 5, Kind: reports.KindPod, Pod: &reports.PodEntry{Name: "shop/catalog-a", UID: "u", Terminating: true}},
+		{At: 5, Kind: reports.KindPod, Pod: &reports.PodEntry{Name: "shop/catalog-a", UID: "u", Terminating: true,
+			Containers: []reports.ContainerEntry{{Name: "shop", Restarts: 2, Ended: &reports.ContainerEnd{Code: 137, Signal: 9, Reason: "OOMKilled"}}}}},
 		{At: 6, Kind: reports.KindWorkload, Workload: &reports.WorkloadEntry{Name: "catalog", Desired: 3, Ready: 2, Pods: 3}},
 		{At: 7, Kind: reports.KindEndpoint, Endpoint: &reports.EndpointEntry{Service: "shop/catalog", Ready: []string{"a"}}},
+		{At: 7, Kind: reports.KindNode, Node: &reports.NodeEntry{Name: "worker-1", Ready: true, Status: "True", Taints: []string{"a=b:NoSchedule"}}},
 		{At: 8, Kind: reports.KindTrouble, Trouble: &reports.TroubleEntry{Class: reports.TroubleGenerator, What: "it died"}},
 		{At: 9, Kind: reports.KindEnd, End: &reports.EndEntry{CPUSeconds: 1.5}},
 	}

@@ -171,6 +171,7 @@ func (e *Entry) check() error {
 		{KindWorkload, e.Workload != nil},
 		{KindEndpoint, e.Endpoint != nil},
 		{KindTimers, e.Timers != nil},
+		{KindNode, e.Node != nil},
 		{KindTrouble, e.Trouble != nil},
 		{KindEnd, e.End != nil},
 	} {

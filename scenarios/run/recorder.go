@@ -1,7 +1,6 @@
 package run
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -16,7 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// recorder watches the scenario's namespace and records what changes there. It
+// recorder watches the scenario's namespace and the nodes, and records what
+// changes there. It
 // sees with its own watches and asks no injector; faults prove themselves by
 // it, see observe.go.
 type recorder struct {
@@ -32,9 +32,10 @@ type recorder struct {
 	pods     map[types.UID]*podLife
 	desired  map[string]int // by role, what its live controller declares
 	slices   map[string]*discoveryv1.EndpointSlice
-	services map[string][]string         // what was recorded last of each
-	since    reports.Offset              // when every role became whole; Never while one is not
-	awaited  map[types.UID]chan struct{} // closed when the watch first sees the pod
+	services map[string][]string          // what was recorded last of each
+	nodes    map[string]reports.NodeEntry // what was recorded last of each
+	since    reports.Offset               // when every role became whole; Never while one is not
+	awaited  map[types.UID]chan struct{}  // closed when the watch first sees the pod
 }
 
 // podLife is what the watch knows of one pod.
@@ -50,6 +51,7 @@ func newRecorder(clock clock, add func(reports.Entry), roles []workloads.Role) *
 		clock: clock, add: add, roles: roles,
 		pods: map[types.UID]*podLife{}, desired: map[string]int{},
 		slices: map[string]*discoveryv1.EndpointSlice{}, services: map[string][]string{},
+		nodes: map[string]reports.NodeEntry{},
 		since: reports.Never, awaited: map[types.UID]chan struct{}{},
 	}
 	r.noteWhole(clock.now())
@@ -73,7 +75,7 @@ func (r *recorder) seePod(pod *corev1.Pod, deleted bool) {
 		}
 	}
 	entry := podEntry(pod, life.role, deleted)
-	if entry == life.entry || life.entry.Deleted {
+	if samePod(entry, life.entry) || life.entry.Deleted {
 		return
 	}
 	life.entry = entry
@@ -251,30 +253,6 @@ func (r *recorder) roleOf(pod *corev1.Pod) string {
 // belongs tells whether a pod is one of a role's.
 func belongs(pod *corev1.Pod, role workloads.Role) bool {
 	return pod.Namespace == role.Namespace && labels.SelectorFromSet(role.Labels).Matches(labels.Set(pod.Labels))
-}
-
-// podEntry is a pod as the record shows it.
-func podEntry(pod *corev1.Pod, role string, deleted bool) reports.PodEntry {
-	entry := reports.PodEntry{
-		Name: pod.Namespace + "/" + pod.Name, UID: string(pod.UID), Role: role, Node: pod.Spec.NodeName,
-		Phase: string(pod.Status.Phase), Terminating: pod.DeletionTimestamp != nil, Deleted: deleted,
-		Reason: pod.Status.Reason,
-	}
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			entry.Ready = c.Status == corev1.ConditionTrue && !deleted
-		}
-	}
-	for _, status := range pod.Status.ContainerStatuses {
-		entry.Restarts += status.RestartCount
-		switch {
-		case status.State.Waiting != nil:
-			entry.Reason = cmp.Or(status.State.Waiting.Reason, entry.Reason)
-		case status.State.Terminated != nil:
-			entry.Reason = cmp.Or(status.State.Terminated.Reason, entry.Reason)
-		}
-	}
-	return entry
 }
 
 // readyAddresses are the names of the pods that a slice calls ready, or the

@@ -42,7 +42,7 @@ type watches struct {
 	running sync.WaitGroup
 }
 
-// source is one kind of object in the scenario's namespace.
+// source is one kind of object, in the scenario's namespace where it has one.
 type source struct {
 	what  string // "pods"
 	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
@@ -56,6 +56,7 @@ type source struct {
 func (r *recorder) sources(client kubernetes.Interface) []source {
 	pods := client.CoreV1().Pods(scenarios.Namespace)
 	deployments := client.AppsV1().Deployments(scenarios.Namespace)
+	nodes := client.CoreV1().Nodes()
 	endpoints := client.DiscoveryV1().EndpointSlices(scenarios.Namespace)
 	return []source{{
 		what:    "pods",
@@ -81,6 +82,12 @@ func (r *recorder) sources(client kubernetes.Interface) []source {
 		watch:   endpoints.Watch,
 		see:     seeing(r.seeSlice),
 		replace: func(list runtime.Object) { r.replaceSlices(items[*discoveryv1.EndpointSlice](list)) },
+	}, {
+		what:    "nodes",
+		list:    func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return nodes.List(ctx, o) },
+		watch:   nodes.Watch,
+		see:     seeing(r.seeNode),
+		replace: func(list runtime.Object) { r.replaceNodes(items[*corev1.Node](list)) },
 	}}
 }
 
