@@ -80,6 +80,8 @@ type Entry struct {
 	Endpoint *EndpointEntry `json:"endpoint,omitempty"`
 	Timers   *TimersEntry   `json:"timers,omitempty"`
 	Node     *NodeEntry     `json:"node,omitempty"`
+	Notice   *NoticeEntry   `json:"notice,omitempty"`
+	Log      *LogEntry      `json:"log,omitempty"`
 	Trouble  *TroubleEntry  `json:"trouble,omitempty"`
 	End      *EndEntry      `json:"end,omitempty"`
 }
@@ -98,6 +100,8 @@ const (
 	KindEndpoint Kind = "endpoint"
 	KindTimers   Kind = "timers"
 	KindNode     Kind = "node"
+	KindNotice   Kind = "notice"
+	KindLog      Kind = "log"
 	KindTrouble  Kind = "trouble"
 	KindEnd      Kind = "end"
 )

@@ -40,3 +40,31 @@ type NodeEntry struct {
 	Unschedulable bool     `json:"unschedulable,omitempty"`
 	Deleted       bool     `json:"deleted,omitempty"`
 }
+
+// NoticeEntry is something that Kubernetes told about an object: an Event of
+// its API, which has nothing to do with those of a timeline. At is when the
+// recorder's watch saw it.
+type NoticeEntry struct {
+	Object  string `json:"object"` // kind/name, "Pod/catalog-5d9f-x2x7q", "Node/worker-1"
+	Reason  string `json:"reason"` // "BackOff", "Unhealthy", "NodeNotReady"
+	Type    string `json:"type"`   // "Normal", "Warning"
+	Message string `json:"message,omitempty"`
+	// Count is how often it has happened by now.
+	Count int32  `json:"count"`
+	From  string `json:"from,omitempty"` // the component that told it
+}
+
+// LogEntry says what became of one log of a container.
+type LogEntry struct {
+	Pod       string `json:"pod"` // namespace/name
+	Container string `json:"container"`
+	// Previous is set for the log of the run before the container's last restart.
+	Previous bool `json:"previous,omitempty"`
+	// File is the log in the record's folder; empty when there is none.
+	File string `json:"file,omitempty"`
+	// Bytes are in the file; Cut is set when the log was longer.
+	Bytes int  `json:"bytes,omitempty"`
+	Cut   bool `json:"cut,omitempty"`
+	// Unread is why there is no file.
+	Unread string `json:"unread,omitempty"`
+}

@@ -42,6 +42,8 @@ func entries() []reports.Entry {
 		{At: 6, Kind: reports.KindWorkload, Workload: &reports.WorkloadEntry{Name: "catalog", Desired: 3, Ready: 2, Pods: 3}},
 		{At: 7, Kind: reports.KindEndpoint, Endpoint: &reports.EndpointEntry{Service: "shop/catalog", Ready: []string{"a"}}},
 		{At: 7, Kind: reports.KindNode, Node: &reports.NodeEntry{Name: "worker-1", Ready: true, Status: "True", Taints: []string{"a=b:NoSchedule"}}},
+		{At: 7, Kind: reports.KindNotice, Notice: &reports.NoticeEntry{Object: "Pod/a", Reason: "BackOff", Message: "<\x1b[31m>\n", Count: 2}},
+		{At: 7, Kind: reports.KindLog, Log: &reports.LogEntry{Pod: "shop/a", Container: "shop", Previous: true, File: "logs/a/shop.previous.log", Bytes: 7}},
 		{At: 8, Kind: reports.KindTrouble, Trouble: &reports.TroubleEntry{Class: reports.TroubleGenerator, What: "it died"}},
 		{At: 9, Kind: reports.KindEnd, End: &reports.EndEntry{CPUSeconds: 1.5}},
 	}

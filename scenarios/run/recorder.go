@@ -26,7 +26,12 @@ type recorder struct {
 	// processes counts a pod's processes on a node, by the node's kernel.
 	processes func(ctx context.Context, node, uid string) (int, error)
 
+	// podSeen, when not nil, is told of each change of a pod before it is
+	// recorded.
+	podSeen func(*corev1.Pod)
+
 	watches *watches // nil until start
+	secrets *redactor
 
 	mu       sync.Mutex
 	pods     map[types.UID]*podLife
@@ -34,8 +39,9 @@ type recorder struct {
 	slices   map[string]*discoveryv1.EndpointSlice
 	services map[string][]string          // what was recorded last of each
 	nodes    map[string]reports.NodeEntry // what was recorded last of each
-	since    reports.Offset               // when every role became whole; Never while one is not
-	awaited  map[types.UID]chan struct{}  // closed when the watch first sees the pod
+	notices  notices
+	since    reports.Offset              // when every role became whole; Never while one is not
+	awaited  map[types.UID]chan struct{} // closed when the watch first sees the pod
 }
 
 // podLife is what the watch knows of one pod.
@@ -51,7 +57,8 @@ func newRecorder(clock clock, add func(reports.Entry), roles []workloads.Role) *
 		clock: clock, add: add, roles: roles,
 		pods: map[types.UID]*podLife{}, desired: map[string]int{},
 		slices: map[string]*discoveryv1.EndpointSlice{}, services: map[string][]string{},
-		nodes: map[string]reports.NodeEntry{},
+		nodes:   map[string]reports.NodeEntry{},
+		secrets: &redactor{}, notices: notices{seen: map[types.UID]int32{}},
 		since: reports.Never, awaited: map[types.UID]chan struct{}{},
 	}
 	r.noteWhole(clock.now())
@@ -62,6 +69,9 @@ func newRecorder(clock clock, add func(reports.Entry), roles []workloads.Role) *
 // makes of its workload. The workload's state follows the pod's, at the same
 // offset: the judge looks for a state after the loss of a pod.
 func (r *recorder) seePod(pod *corev1.Pod, deleted bool) {
+	if r.podSeen != nil && !deleted {
+		r.podSeen(pod)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	at := r.clock.now()

@@ -38,6 +38,7 @@ const (
 // watches are the watches of a recorder.
 type watches struct {
 	sources []source
+	secrets source // one of them
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -47,6 +48,8 @@ type source struct {
 	what  string // "pods"
 	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
+	// aside is set when no verdict rests on it.
+	aside bool
 	// see takes one change, replace a whole list.
 	see     func(object runtime.Object, deleted bool)
 	replace func(list runtime.Object)
@@ -120,7 +123,9 @@ func (r *recorder) start(ctx context.Context, client kubernetes.Interface) error
 	looking, done := context.WithTimeoutCause(ctx, firstLook, fmt.Errorf("no answer within %s", firstLook))
 	defer done()
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w := &watches{sources: r.sources(client), cancel: cancel}
+	secrets := r.secretSource(client)
+	sources := append([]source{secrets}, r.sources(client)...) // what is secret is known first
+	w := &watches{sources: append(sources, r.noticeSources(client)...), secrets: secrets, cancel: cancel}
 	r.watches = w
 	for _, s := range w.sources {
 		version, err := s.look(looking)
@@ -129,6 +134,7 @@ func (r *recorder) start(ctx context.Context, client kubernetes.Interface) error
 		}
 		w.running.Go(func() { r.follow(following, s, version) })
 	}
+	w.running.Go(func() { r.tellNotices(following, secrets) })
 	return nil
 }
 
@@ -148,10 +154,11 @@ func (r *recorder) final(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, finalLook, fmt.Errorf("no answer within %s", finalLook))
 	defer cancel()
 	for _, s := range r.watches.sources {
-		if _, err := s.look(ctx); err != nil {
+		if _, err := s.look(ctx); err != nil && !s.aside {
 			return fmt.Errorf("read the final state of the cluster's %s: %w", s.what, err)
 		}
 	}
+	r.recordNotices(ctx, r.watches.secrets)
 	r.recordStates()
 	return nil
 }
@@ -202,11 +209,8 @@ func (r *recorder) regained(s source, blind *reports.Offset, why error) {
 	since := *blind
 	*blind = -1
 	if lasted := r.clock.now() - since; since >= 0 && lasted > blindLimit {
-		r.add(reports.Entry{At: r.clock.now(), Kind: reports.KindTrouble, Trouble: &reports.TroubleEntry{
-			Class: reports.TroubleEnvironment,
-			What: fmt.Sprintf("the cluster's API told nothing of its %s for %s from %s of the run on (%v): what changed then is recorded late, or not at all",
-				s.what, reports.Duration(lasted), reports.Duration(since), why),
-		}})
+		r.blind(s, fmt.Sprintf("the cluster's API told nothing of its %s for %s from %s of the run on (%v): what changed then is recorded late, or not at all",
+			s.what, reports.Duration(lasted), reports.Duration(since), why))
 	}
 }
 
