@@ -79,6 +79,9 @@ type Entry struct {
 	Workload *WorkloadEntry `json:"workload,omitempty"`
 	Endpoint *EndpointEntry `json:"endpoint,omitempty"`
 	Timers   *TimersEntry   `json:"timers,omitempty"`
+	Node     *NodeEntry     `json:"node,omitempty"`
+	Notice   *NoticeEntry   `json:"notice,omitempty"`
+	Log      *LogEntry      `json:"log,omitempty"`
 	Trouble  *TroubleEntry  `json:"trouble,omitempty"`
 	End      *EndEntry      `json:"end,omitempty"`
 }
@@ -96,6 +99,9 @@ const (
 	KindWorkload Kind = "workload"
 	KindEndpoint Kind = "endpoint"
 	KindTimers   Kind = "timers"
+	KindNode     Kind = "node"
+	KindNotice   Kind = "notice"
+	KindLog      Kind = "log"
 	KindTrouble  Kind = "trouble"
 	KindEnd      Kind = "end"
 )
@@ -189,6 +195,9 @@ type PodEntry struct {
 	// Reason is why a container waits or ended, for example
 	// "CrashLoopBackOff".
 	Reason string `json:"reason,omitempty"`
+	// Containers are those of its containers that were restarted, wait or have
+	// ended; records from before they were kept have none.
+	Containers []ContainerEntry `json:"containers,omitempty"`
 }
 
 // WorkloadEntry is the state of one named workload from At on. Desired is what

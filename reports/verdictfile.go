@@ -16,7 +16,7 @@ func WriteVerdict(dir string, v Verdict) error {
 	if err := encode(&out, v); err != nil {
 		return fmt.Errorf("write the verdict: %w", err)
 	}
-	if err := writeFile(filepath.Join(dir, FileVerdict), out.Bytes()); err != nil {
+	if err := writeFile(filepath.Join(dir, FileVerdict), out.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("write the verdict: %w", err)
 	}
 	return nil

@@ -64,10 +64,10 @@ func (w *Writer) begin(dir string, h Header, scenario, plan []byte) error {
 	if err := w.file.Chmod(0o644); err != nil {
 		return fmt.Errorf("make the record readable: %w", err)
 	}
-	if err := writeFile(filepath.Join(dir, FileScenario), scenario); err != nil {
+	if err := writeFile(filepath.Join(dir, FileScenario), scenario, 0o644); err != nil {
 		return fmt.Errorf("write the scenario into the record: %w", err)
 	}
-	if err := writeFile(filepath.Join(dir, FilePlan), plan); err != nil {
+	if err := writeFile(filepath.Join(dir, FilePlan), plan, 0o644); err != nil {
 		return fmt.Errorf("write the plan into the record: %w", err)
 	}
 	w.line(h)
@@ -171,6 +171,9 @@ func (e *Entry) check() error {
 		{KindWorkload, e.Workload != nil},
 		{KindEndpoint, e.Endpoint != nil},
 		{KindTimers, e.Timers != nil},
+		{KindNode, e.Node != nil},
+		{KindNotice, e.Notice != nil},
+		{KindLog, e.Log != nil},
 		{KindTrouble, e.Trouble != nil},
 		{KindEnd, e.End != nil},
 	} {
@@ -186,15 +189,15 @@ func (e *Entry) check() error {
 }
 
 // writeFile replaces the file in one step, so that a reader never sees half of
-// it, and makes it readable by everybody whatever the umask.
-func writeFile(path string, data []byte) error {
+// it, and gives it its mode whatever the umask.
+func writeFile(path string, data []byte, mode fs.FileMode) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}
 	_, err = tmp.Write(data)
 	if err == nil {
-		err = tmp.Chmod(0o644)
+		err = tmp.Chmod(mode)
 	}
 	if cerr := tmp.Close(); err == nil {
 		err = cerr

@@ -97,7 +97,7 @@ func explain(that string, issues *cel.Issues) error {
 			missed = slices.Delete(missed, i, i+1)
 		} else if strings.HasPrefix(message, "undeclared reference to") {
 			message += ": there are " + strings.Join(windowNames(), ", ") +
-				", event(e), window(e1, e2), load(l), workload(w), duration(d)"
+				", event(e), window(e1, e2), load(l), workload(w), node(n), duration(d)"
 		}
 		found = append(found, fmt.Errorf("%s (character %d)", message, issue.Location.Column()+1))
 	}
@@ -160,6 +160,8 @@ func (c *names) call(e ast.Expr) {
 		c.name(call.Args()[0], "workload", workloadNames(c.scenario))
 	case "target", "by":
 		c.narrowing(e)
+	case "node":
+		c.name(call.Args()[0], "node", nodeNames(c.scenario))
 	case "worst", "p", "budget_left":
 		c.ambiguous(e, call.Target(), call.FunctionName())
 		c.argument(call)

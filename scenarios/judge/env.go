@@ -91,13 +91,16 @@ func measures(r *run) []cel.EnvOption {
 	whole := loadView{run: r}
 	window, event := cel.ObjectType(typeWindow), cel.ObjectType(typeEvent)
 	load, workload := cel.ObjectType(typeLoad), cel.ObjectType(typeWorkload)
-	text := cel.StringType
+	node, text := cel.ObjectType(typeNode), cel.StringType
 	options := []cel.EnvOption{
 		cel.Function("load", cel.Overload("load_string", []*cel.Type{text}, load, cel.UnaryBinding(func(name ref.Val) ref.Val {
 			return object{typeLoad, loadView{r, name.Value().(string)}}
 		}))),
 		cel.Function("workload", cel.Overload("workload_string", []*cel.Type{text}, workload, cel.UnaryBinding(func(name ref.Val) ref.Val {
 			return object{typeWorkload, workloadView{r, name.Value().(string)}}
+		}))),
+		cel.Function("node", cel.Overload("node_string", []*cel.Type{text}, node, cel.UnaryBinding(func(name ref.Val) ref.Val {
+			return object{typeNode, nodeView{r, name.Value().(string)}}
 		}))),
 		cel.Function("event",
 			cel.Overload("event_string", []*cel.Type{text}, event, cel.UnaryBinding(func(name ref.Val) ref.Val {

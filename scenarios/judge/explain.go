@@ -11,8 +11,8 @@ import (
 // Measure is one thing that an expectation can ask for: a window, or what a
 // window, an event or a workload has.
 type Measure struct {
-	// Of is what has it: "window", "event" or "workload"; empty for the windows
-	// themselves.
+	// Of is what has it: "window", "event", "workload" or "node"; empty for the
+	// windows themselves.
 	Of string
 	// Name is how it is written, after the dot: "lost", "worst(d)".
 	Name string
@@ -26,8 +26,8 @@ type Measure struct {
 	Example string
 }
 
-// Measures are all of them, windows first, then what windows, events and
-// workloads have, in the order of docs/measures.md.
+// Measures are all of them, windows first, then what windows, events, workloads
+// and nodes have, in the order of docs/measures.md.
 func Measures() []Measure {
 	all := windowMeasures()
 	for _, of := range []struct {
@@ -38,6 +38,7 @@ func Measures() []Measure {
 		{"window", windowFields(), methodsOf(typeWindow)},
 		{"event", eventFields(), nil},
 		{"workload", workloadFields(), nil},
+		{"node", nodeFields(), nil},
 	} {
 		for _, f := range of.fields {
 			all = append(all, Measure{Of: of.name, Name: f.name, Type: shortType(f.typ), Single: f.single})
@@ -101,14 +102,14 @@ func bare(name string) string {
 }
 
 // owner is what has the fields that come after an expression: window, event,
-// workload or load; empty for what there is not.
+// workload, node or load; empty for what there is not.
 func owner(expression string) string {
 	name := expression
 	if i := lastDot(expression); i >= 0 {
 		name = expression[i+1:]
 	}
 	switch name = bare(name); {
-	case name == "event" || name == "workload" || name == "load":
+	case name == "event" || name == "workload" || name == "node" || name == "load":
 		return name
 	case slices.Contains([]string{"window", "target", "by"}, name) || slices.Contains(windowNames(), name):
 		return "window"

@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "write the generated table into docs/")
 // Every measure is explained, by an expectation that can be judged.
 func TestEveryMeasureIsExplained(t *testing.T) {
 	s := podKill()
+	s.Spec.Cluster.Workers = 1
 	for _, name := range []string{"cut", "heal"} {
 		step := s.Spec.Timeline[0]
 		step.Name = name
@@ -49,7 +50,8 @@ func TestMeasuresAreFoundAsTheyAreWritten(t *testing.T) {
 		`fault.worst(duration("1.5s"))`:  {"window.worst(d)"},
 		"worst":                          {"window.worst(d)"},
 		"p(99.9)":                        {"window.p(x)"},
-		"ready":                          {"workload.ready"},
+		"ready":                          {"workload.ready", "node.ready"},
+		`node("worker-1").ready`:         {"node.ready"},
 		`workload("c").ready`:            {"workload.ready"},
 		"window(a, b)":                   {".window(a, b)"},
 		"fault.target":                   {"window.target(t)"},
@@ -80,7 +82,7 @@ func measuresTable() string {
 	var b strings.Builder
 	b.WriteString("| measure | type | meaning |\n| --- | --- | --- |\n")
 	for _, m := range judge.Measures() {
-		name := map[string]string{"window": m.Name, "event": "event(e)." + m.Name, "workload": "workload(w)." + m.Name}[m.Of]
+		name := map[string]string{"window": m.Name, "event": "event(e)." + m.Name, "workload": "workload(w)." + m.Name, "node": "node(n)." + m.Name}[m.Of]
 		if name != "" {
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, m.Type, m.Says)
 		}

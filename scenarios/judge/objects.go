@@ -18,6 +18,7 @@ const (
 	typeEvent    = "Event"
 	typeLoad     = "Load"
 	typeWorkload = "Workload"
+	typeNode     = "Node"
 )
 
 // field is a field of one of our types.
@@ -47,6 +48,8 @@ func fieldsOf(typeName string) []field {
 		return loadFields()
 	case typeWorkload:
 		return workloadFields()
+	case typeNode:
+		return nodeFields()
 	}
 	return nil
 }
@@ -124,6 +127,11 @@ func workloadFields() []field {
 		count("ready", func(s reports.WorkloadEntry) int { return s.Ready }),
 		count("desired", func(s reports.WorkloadEntry) int { return s.Desired }),
 		count("pods", func(s reports.WorkloadEntry) int { return s.Pods }),
+		{name: "restarts", typ: types.IntType, get: func(target any) (ref.Val, *absence) {
+			view := target.(workloadView)
+			n, gone := view.run.restarts(view.name)
+			return types.Int(n), gone
+		}},
 	}
 }
 

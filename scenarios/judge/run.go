@@ -30,6 +30,7 @@ type run struct {
 	states    map[string][]state
 	pods      map[string][]podState      // by UID
 	endpoints map[string][]endpointState // by Service
+	nodes     map[string][]nodeState
 	troubles  []reports.TroubleEntry
 	timers    *reports.TimersEntry // nil when they were not read
 	flaws     []string             // of the scenario itself
@@ -63,6 +64,12 @@ type endpointState struct {
 	*reports.EndpointEntry
 }
 
+// nodeState is what a node was from a place on.
+type nodeState struct {
+	place
+	*reports.NodeEntry
+}
+
 // step is the life of one timeline entry.
 type step struct {
 	name     string
@@ -83,7 +90,7 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 		scenario: s, header: rec.Header, truncated: rec.Truncated,
 		starts: map[string]reports.Offset{},
 		states: map[string][]state{}, pods: map[string][]podState{},
-		endpoints: map[string][]endpointState{},
+		endpoints: map[string][]endpointState{}, nodes: map[string][]nodeState{},
 	}
 	byLoad, byStep := map[string]*series{}, map[string]*step{}
 	for _, load := range s.Spec.Load {
@@ -147,6 +154,8 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 		r.timers = e.Timers
 	case reports.KindEndpoint:
 		r.endpoints[e.Endpoint.Service] = append(r.endpoints[e.Endpoint.Service], endpointState{place{e.At, line}, e.Endpoint})
+	case reports.KindNode:
+		r.nodes[e.Node.Name] = append(r.nodes[e.Node.Name], nodeState{place{e.At, line}, e.Node})
 	case reports.KindTrouble:
 		r.troubles = append(r.troubles, *e.Trouble)
 	case reports.KindEnd:
@@ -212,6 +221,9 @@ func (r *run) seal() {
 	}
 	for _, all := range r.endpoints {
 		slices.SortFunc(all, func(a, b endpointState) int { return a.compare(b.place) })
+	}
+	for _, all := range r.nodes {
+		slices.SortFunc(all, func(a, b nodeState) int { return a.compare(b.place) })
 	}
 	if down, ok := r.starts["down"]; ok && r.complete {
 		r.finished = down

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,13 +50,19 @@ type conductor struct {
 	config  *rest.Config
 	client  kubernetes.Interface
 
+	dir      string // the record's folder
 	journal  *reports.Writer
 	recorder *recorder
+	logs     *logKeeper
 	loads    []*generator
 	warmup   reports.Offset // when the plan's times begin
 	pending  atomic.Int32   // timeline entries that are not over
 	// lastEvent is the offset of the latest stage of a timeline entry.
 	lastEvent atomic.Int64
+	keeping   struct {
+		once    sync.Once
+		running sync.WaitGroup
+	}
 }
 
 // newConductor plans the run.
@@ -106,6 +113,8 @@ func (c *conductor) open(dir string) error {
 	c.phase("up", 0)
 	c.recorder = newRecorder(c.clock, c.add, rolesOf(c.rendered))
 	c.recorder.processes = c.cluster.PodProcesses
+	c.dir, c.logs = dir, newLogKeeper(dir, c.client, c.recorder)
+	c.recorder.podSeen = c.logs.seePod
 	return nil
 }
 
@@ -118,7 +127,7 @@ func rolesOf(rendered []workloads.Rendered) []workloads.Role {
 }
 
 // add writes to the record.
-func (c *conductor) add(e reports.Entry) { c.journal.Add(e) }
+func (c *conductor) add(e reports.Entry) { c.journal.Add(c.recorder.redact(e)) }
 
 // phase records that a phase began.
 func (c *conductor) phase(name string, at reports.Offset) {
@@ -139,6 +148,7 @@ func (c *conductor) conduct(ctx context.Context) {
 		}
 	}()
 	defer c.recorder.stop()
+	defer c.kept(ctx)
 	defer c.cutLoads()
 	if err := c.stages(ctx, abort); err != nil {
 		c.trouble(c.rootCause(ctx, err))
@@ -182,6 +192,7 @@ func (c *conductor) stages(ctx context.Context, abort context.CancelCauseFunc) e
 	if err := c.stopLoads(ctx); err != nil {
 		return err
 	}
+	c.startKeeping(ctx)
 	faults.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

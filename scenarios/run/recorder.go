@@ -1,7 +1,6 @@
 package run
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -17,9 +16,9 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// recorder watches the scenario's namespace and records what changes there. It
-// sees with its own watches and asks no injector; faults prove themselves by
-// it, see observe.go.
+// recorder watches the scenario's namespace and the nodes, and records what
+// changes there. It sees with its own watches and asks no injector; faults prove
+// themselves by it, see observe.go.
 type recorder struct {
 	clock clock
 	add   func(reports.Entry)
@@ -27,14 +26,21 @@ type recorder struct {
 	// processes counts a pod's processes on a node, by the node's kernel.
 	processes func(ctx context.Context, node, uid string) (int, error)
 
+	// podSeen, when not nil, is told of each change of a pod before it is
+	// recorded.
+	podSeen func(*corev1.Pod)
+
 	client  kubernetes.Interface // from start on
 	watches *watches             // nil until start
+	secrets *redactor
 
 	mu       sync.Mutex
 	pods     map[types.UID]*podLife
 	desired  map[string]int // by role, what its live controller declares
 	slices   map[string]*discoveryv1.EndpointSlice
-	services map[string][]string         // what was recorded last of each
+	services map[string][]string          // what was recorded last of each
+	nodes    map[string]reports.NodeEntry // what was recorded last of each
+	notices  notices
 	since    reports.Offset              // when every role became whole; Never while one is not
 	awaited  map[types.UID]chan struct{} // closed when the watch first sees the pod
 }
@@ -52,6 +58,8 @@ func newRecorder(clock clock, add func(reports.Entry), roles []workloads.Role) *
 		clock: clock, add: add, roles: roles,
 		pods: map[types.UID]*podLife{}, desired: map[string]int{},
 		slices: map[string]*discoveryv1.EndpointSlice{}, services: map[string][]string{},
+		nodes:   map[string]reports.NodeEntry{},
+		secrets: &redactor{}, notices: notices{seen: map[types.UID]int32{}},
 		since: reports.Never, awaited: map[types.UID]chan struct{}{},
 	}
 	r.noteWhole(clock.now())
@@ -62,6 +70,9 @@ func newRecorder(clock clock, add func(reports.Entry), roles []workloads.Role) *
 // makes of its workload. The workload's state follows the pod's, at the same
 // offset: the judge looks for a state after the loss of a pod.
 func (r *recorder) seePod(pod *corev1.Pod, deleted bool) {
+	if r.podSeen != nil && !deleted {
+		r.podSeen(pod)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	at := r.clock.now()
@@ -75,7 +86,7 @@ func (r *recorder) seePod(pod *corev1.Pod, deleted bool) {
 		}
 	}
 	entry := podEntry(pod, life.role, deleted)
-	if entry == life.entry || life.entry.Deleted {
+	if samePod(entry, life.entry) || life.entry.Deleted {
 		return
 	}
 	life.entry = entry
@@ -253,30 +264,6 @@ func (r *recorder) roleOf(pod *corev1.Pod) string {
 // belongs tells whether a pod is one of a role's.
 func belongs(pod *corev1.Pod, role workloads.Role) bool {
 	return pod.Namespace == role.Namespace && labels.SelectorFromSet(role.Labels).Matches(labels.Set(pod.Labels))
-}
-
-// podEntry is a pod as the record shows it.
-func podEntry(pod *corev1.Pod, role string, deleted bool) reports.PodEntry {
-	entry := reports.PodEntry{
-		Name: pod.Namespace + "/" + pod.Name, UID: string(pod.UID), Role: role, Node: pod.Spec.NodeName,
-		Phase: string(pod.Status.Phase), Terminating: pod.DeletionTimestamp != nil, Deleted: deleted,
-		Reason: pod.Status.Reason,
-	}
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			entry.Ready = c.Status == corev1.ConditionTrue && !deleted
-		}
-	}
-	for _, status := range pod.Status.ContainerStatuses {
-		entry.Restarts += status.RestartCount
-		switch {
-		case status.State.Waiting != nil:
-			entry.Reason = cmp.Or(status.State.Waiting.Reason, entry.Reason)
-		case status.State.Terminated != nil:
-			entry.Reason = cmp.Or(status.State.Terminated.Reason, entry.Reason)
-		}
-	}
-	return entry
 }
 
 // readyAddresses are the names of the pods that a slice calls ready, or the

@@ -65,8 +65,8 @@ func serve(tally *tally, from, to, badFrom, badTo reports.Offset) {
 	}
 }
 
-// holding is a rate that holds for an hour.
-func holding(rate float64) schedule.Schedule {
+// steadily is a rate that holds for an hour.
+func steadily(rate float64) schedule.Schedule {
 	s, err := schedule.New(schedule.Hold(schedule.Thousandths(rate), time.Hour))
 	if err != nil {
 		panic(err)
@@ -75,7 +75,7 @@ func holding(rate float64) schedule.Schedule {
 }
 
 func newTally() *tally {
-	t := &tally{load: scenarios.Load{Good: scenarios.Good{Status: "2xx", Within: 250 * time.Millisecond}}, times: holding(50)}
+	t := &tally{load: scenarios.Load{Good: scenarios.Good{Status: "2xx", Within: 250 * time.Millisecond}}, times: steadily(50)}
 	t.begin(5 * time.Second)
 	return t
 }
@@ -118,10 +118,10 @@ func TestTallyCounts(t *testing.T) {
 	assert.Equal(t, []uint64{4, 3}, []uint64{ended, bad})
 
 	for rate, perSecond := range map[float64]int{10: 10, 7: 7, 200: 200, 0.5: 1, 0.001: 1} {
-		tally.times = holding(rate)
+		tally.times = steadily(rate)
 		assert.Equal(t, perSecond, tally.due(0, 10), "%v/s in the first second", rate)
 	}
-	tally.times = holding(50)
+	tally.times = steadily(50)
 	for at := range 100 { // 1.1 s · 50/s is a bit more than 55 in floating point
 		assert.Equal(t, 5, tally.due(at, at+1), at)
 	}

@@ -38,9 +38,10 @@ func troubleOf(ctx context.Context, err error) *trouble {
 
 // trouble records a trouble and shows it.
 func (c *conductor) trouble(t *trouble) {
+	what := c.recorder.secrets.text(t.what) // it may have lines of a log in it
 	c.add(reports.Entry{
 		At: c.clock.now(), Kind: reports.KindTrouble,
-		Trouble: &reports.TroubleEntry{Class: t.class, What: t.what},
+		Trouble: &reports.TroubleEntry{Class: t.class, What: what},
 	})
-	c.show.say("trouble (%s): %s", t.class, t.what)
+	c.show.say("trouble (%s): %s", t.class, what)
 }

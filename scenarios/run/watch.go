@@ -38,15 +38,18 @@ const (
 // watches are the watches of a recorder.
 type watches struct {
 	sources []source
+	secrets source // one of them
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
 
-// source is one kind of object in the scenario's namespace.
+// source is one kind of object, in the scenario's namespace where it has one.
 type source struct {
 	what  string // "pods"
 	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
+	// aside is set when no verdict rests on it.
+	aside bool
 	// see takes one change, replace a whole list.
 	see     func(object runtime.Object, deleted bool)
 	replace func(list runtime.Object)
@@ -56,6 +59,7 @@ type source struct {
 func (r *recorder) sources(client kubernetes.Interface) []source {
 	pods := client.CoreV1().Pods(scenarios.Namespace)
 	deployments := client.AppsV1().Deployments(scenarios.Namespace)
+	nodes := client.CoreV1().Nodes()
 	endpoints := client.DiscoveryV1().EndpointSlices(scenarios.Namespace)
 	return []source{{
 		what:    "pods",
@@ -81,6 +85,12 @@ func (r *recorder) sources(client kubernetes.Interface) []source {
 		watch:   endpoints.Watch,
 		see:     seeing(r.seeSlice),
 		replace: func(list runtime.Object) { r.replaceSlices(items[*discoveryv1.EndpointSlice](list)) },
+	}, {
+		what:    "nodes",
+		list:    func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return nodes.List(ctx, o) },
+		watch:   nodes.Watch,
+		see:     seeing(r.seeNode),
+		replace: func(list runtime.Object) { r.replaceNodes(items[*corev1.Node](list)) },
 	}}
 }
 
@@ -114,7 +124,9 @@ func (r *recorder) start(ctx context.Context, client kubernetes.Interface) error
 	looking, done := context.WithTimeoutCause(ctx, firstLook, fmt.Errorf("no answer within %s", firstLook))
 	defer done()
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w := &watches{sources: r.sources(client), cancel: cancel}
+	secrets := r.secretSource(client)
+	sources := append([]source{secrets}, r.sources(client)...) // what is secret is known first
+	w := &watches{sources: append(sources, r.noticeSources(client)...), secrets: secrets, cancel: cancel}
 	r.watches = w
 	for _, s := range w.sources {
 		version, err := s.look(looking)
@@ -123,6 +135,7 @@ func (r *recorder) start(ctx context.Context, client kubernetes.Interface) error
 		}
 		w.running.Go(func() { r.follow(following, s, version) })
 	}
+	w.running.Go(func() { r.tellNotices(following, secrets) })
 	return nil
 }
 
@@ -142,10 +155,11 @@ func (r *recorder) final(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, finalLook, fmt.Errorf("no answer within %s", finalLook))
 	defer cancel()
 	for _, s := range r.watches.sources {
-		if _, err := s.look(ctx); err != nil {
+		if _, err := s.look(ctx); err != nil && !s.aside {
 			return fmt.Errorf("read the final state of the cluster's %s: %w", s.what, err)
 		}
 	}
+	r.recordNotices(ctx, r.watches.secrets)
 	r.recordStates()
 	return nil
 }
@@ -196,11 +210,8 @@ func (r *recorder) regained(s source, blind *reports.Offset, why error) {
 	since := *blind
 	*blind = -1
 	if lasted := r.clock.now() - since; since >= 0 && lasted > blindLimit {
-		r.add(reports.Entry{At: r.clock.now(), Kind: reports.KindTrouble, Trouble: &reports.TroubleEntry{
-			Class: reports.TroubleEnvironment,
-			What: fmt.Sprintf("the cluster's API told nothing of its %s for %s from %s of the run on (%v): what changed then is recorded late, or not at all",
-				s.what, reports.Duration(lasted), reports.Duration(since), why),
-		}})
+		r.blind(s, fmt.Sprintf("the cluster's API told nothing of its %s for %s from %s of the run on (%v): what changed then is recorded late, or not at all",
+			s.what, reports.Duration(lasted), reports.Duration(since), why))
 	}
 }
 
