@@ -68,15 +68,30 @@ func newAPIStep(client dynamic.Interface, rendered []workloads.Rendered, step sc
 		a.send, a.shows = a.remove, a.removed
 		return a, nil
 	}
-	body, err := json.Marshal(change)
-	if err != nil {
-		return nil, fmt.Errorf("write the change of %s/%s as JSON: %w", a.what.Kind, a.what.Name, err)
-	}
 	a.shows = a.changed
 	a.send = func(ctx context.Context, before *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		return a.objects.Patch(ctx, before.GetName(), types.MergePatchType, body, metav1.PatchOptions{FieldManager: "squall-timeline"})
+		return a.patch(ctx, before, change)
 	}
 	return a, nil
+}
+
+// patch changes the object as it was before, and no later one: controllers write to
+// it as well, and with their changes in between it could not be told whether this
+// one changed anything.
+func (a *apiStep) patch(ctx context.Context, before *unstructured.Unstructured, change map[string]any) (*unstructured.Unstructured, error) {
+	body, err := json.Marshal(change)
+	if err != nil {
+		return nil, fmt.Errorf("write the change as JSON: %w", err)
+	}
+	var whole unstructured.Unstructured
+	if err := json.Unmarshal(body, &whole.Object); err != nil {
+		return nil, fmt.Errorf("read the change as JSON: %w", err)
+	}
+	whole.SetResourceVersion(before.GetResourceVersion())
+	if body, err = json.Marshal(whole.Object); err != nil {
+		return nil, fmt.Errorf("write the change as JSON: %w", err)
+	}
+	return a.objects.Patch(ctx, before.GetName(), types.MergePatchType, body, metav1.PatchOptions{FieldManager: "squall-timeline"})
 }
 
 // find is the rendered object of a kind and name, nil when there is none.
@@ -97,19 +112,23 @@ func (*apiStep) Class() chaos.Lease { return chaos.Instant }
 // Inject asks for the change. One that changes nothing is an error: that the
 // object is as it should be would prove nothing.
 func (a *apiStep) Inject(ctx context.Context, _ chaos.Env, _ []chaos.Victim) error {
-	before, err := a.objects.Get(ctx, a.what.Name, metav1.GetOptions{})
-	if err != nil {
-		return fmt.Errorf("cannot look at %s: %w", a.name(), err)
+	for {
+		before, err := a.objects.Get(ctx, a.what.Name, metav1.GetOptions{})
+		if err != nil {
+			return fmt.Errorf("cannot look at %s: %w", a.name(), err)
+		}
+		after, err := a.send(ctx, before)
+		switch {
+		case apierrors.IsConflict(err) && ctx.Err() == nil:
+			continue // somebody else changed it meanwhile
+		case err != nil:
+			return fmt.Errorf("the API refused it for %s: %w", a.name(), err)
+		case after != nil && after.GetResourceVersion() == before.GetResourceVersion():
+			return fmt.Errorf("it changed nothing: %s was so before", a.name())
+		}
+		a.before = before
+		return nil
 	}
-	after, err := a.send(ctx, before)
-	switch {
-	case err != nil:
-		return fmt.Errorf("the API refused it for %s: %w", a.name(), err)
-	case after != nil && after.GetResourceVersion() == before.GetResourceVersion():
-		return fmt.Errorf("it changed nothing: %s was so before", a.name())
-	}
-	a.before = before
-	return nil
 }
 
 func (a *apiStep) name() string { return a.what.Kind + "/" + a.what.Name }

@@ -2,6 +2,9 @@ package run
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,7 +75,14 @@ func lazyAPI(t *testing.T, rendered []workloads.Rendered) *dynamicfake.FakeDynam
 			return true, nil, err
 		}
 		o := found.(*unstructured.Unstructured).DeepCopy()
-		if string(p.GetPatch()) != `{"spec":{"replicas":3}}` { // what it is anyway
+		var asked unstructured.Unstructured
+		if err := json.Unmarshal(p.GetPatch(), &asked.Object); err != nil {
+			return true, nil, err
+		}
+		if asked.GetResourceVersion() != o.GetResourceVersion() {
+			return true, nil, apierrors.NewConflict(p.GetResource().GroupResource(), p.GetName(), errors.New("it has another version"))
+		}
+		if !strings.Contains(string(p.GetPatch()), `"spec":{"replicas":3}`) { // what it is anyway
 			o.SetResourceVersion(o.GetResourceVersion() + "1")
 			o.SetGeneration(o.GetGeneration() + 1)
 		}
@@ -125,6 +135,29 @@ func TestStepsNeedTheAPIsWord(t *testing.T) {
 
 		_, err = newAPIStep(client, shopOf(t), scenarios.Step{Delete: &workloads.PatchTarget{Kind: "Service", Name: "cart"}})
 		require.ErrorContains(t, err, "no workload rendered Service/cart")
+	})
+}
+
+// A controller that writes between the look at an object and its change hides
+// neither that the change is made nor that it changes nothing.
+func TestStepsBesideControllers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := lazyAPI(t, shopOf(t))
+		writes := 3
+		client.PrependReactor("get", "deployments", func(a clienttesting.Action) (bool, runtime.Object, error) {
+			g := a.(clienttesting.GetAction)
+			found, err := client.Tracker().Get(g.GetResource(), g.GetNamespace(), g.GetName())
+			if err != nil || writes == 0 {
+				return true, found, err
+			}
+			writes--
+			later := found.(*unstructured.Unstructured).DeepCopy()
+			later.SetResourceVersion(later.GetResourceVersion() + "2")
+			return true, found, client.Tracker().Update(g.GetResource(), later, g.GetNamespace())
+		})
+		_, err := done(t, client, scaleTo(3))
+		require.ErrorContains(t, err, "it changed nothing: Deployment/catalog was so before")
+		assert.Zero(t, writes)
 	})
 }
 
