@@ -59,7 +59,12 @@ func (t Timers) Set() (TimerSet, error) {
 	case FastTimers:
 		return TimerSet{
 			NodeStatusUpdate: 2 * time.Second, NodeLease: 8 * time.Second, Sync: 10 * time.Second,
-			NodeMonitorGrace: 10 * time.Second, NodeMonitorPeriod: time.Second, NodeEvictionRate: 1,
+			NodeMonitorGrace: 10 * time.Second, NodeMonitorPeriod: time.Second,
+			// Not 1: the limiter that lets nothing pass says that its rate is 1, and is
+			// kept where 1 is what is to follow. A cluster whose nodes were all not ready
+			// for a moment, as at its start, would then never evict (k8s 1.36,
+			// nodelifecycle/scheduler, SwapLimiter; client-go, fakeNeverRateLimiter).
+			NodeEvictionRate: 2,
 			NotReadyToleration: 15 * time.Second, UnreachableToleration: 15 * time.Second,
 			HPASync: 5 * time.Second, HPACPUInitialization: 10 * time.Second, HPAInitialReadiness: 5 * time.Second,
 			MetricsResolution: 10 * time.Second, MetricsRequest: 2 * time.Second,

@@ -60,7 +60,7 @@ func TestPredictedOfANode(t *testing.T) {
 		tolerated := 15 * sec
 		rec.add(steadyAt, reports.Entry{Kind: reports.KindTimers, Timers: &reports.TimersEntry{
 			Flags: map[string]map[string]string{"kube-controller-manager": {
-				"node-monitor-grace-period": "10s", "node-monitor-period": "1s", "node-eviction-rate": "1"}},
+				"node-monitor-grace-period": "10s", "node-monitor-period": "1s", "node-eviction-rate": "2"}},
 			Kubelets: []reports.KubeletTimers{{Node: "worker-1", Lease: 8 * sec}, {Node: "worker-2", Lease: 8 * sec}},
 			Pods:     []reports.PodTimers{{Workload: "catalog", Controller: "ReplicaSet", Period: sec, Successes: 1, NotReady: &tolerated, Unreachable: &tolerated}},
 		}})

@@ -19,6 +19,11 @@ const (
 	// taintPass is how often queued nodes are tainted (k8s 1.36,
 	// pkg/controller/nodelifecycle/scheduler, NodeEvictionPeriod).
 	taintPass = 100 * time.Millisecond
+	// stuckRate is an eviction rate of which it cannot be told whether it is in force:
+	// once all nodes were not ready at a time, nothing is ever evicted (k8s 1.36,
+	// RateLimitedTimedQueue.SwapLimiter takes the limiter that never accepts, whose
+	// QPS is 1, for one of that rate).
+	stuckRate = 1
 	// fewNotReady is how many nodes of a zone may be not ready whatever their share
 	// (k8s 1.36, ComputeZoneState).
 	fewNotReady = 2
@@ -52,7 +57,10 @@ func nodeLoss(version string, timers reports.TimersEntry, fault Fault) ([]Predic
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(append(all, healed), func(p Prediction) bool {
+	if rules.rate != stuckRate {
+		all = append(all, healed)
+	}
+	return slices.DeleteFunc(all, func(p Prediction) bool {
 		_, most := p.Window()
 		return fault.Lasts > 0 && (p.Never || most > fault.Lasts)
 	}), nil

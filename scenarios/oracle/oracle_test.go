@@ -42,7 +42,7 @@ func find(t *testing.T, all []Prediction, m Measure) Prediction {
 // The windows are those that are published for stock Kubernetes, see docs/oracle.md.
 func TestWindows(t *testing.T) {
 	fast := stock(2)
-	fast.Flags[controllerManager] = map[string]string{"node-monitor-grace-period": "10s", "node-monitor-period": "1s", "node-eviction-rate": "1"}
+	fast.Flags[controllerManager] = map[string]string{"node-monitor-grace-period": "10s", "node-monitor-period": "1s", "node-eviction-rate": "2"}
 	tolerated := 15 * time.Second
 	fast.Pods[0].Unreachable = &tolerated
 	for i := range fast.Kubelets {
@@ -139,6 +139,16 @@ func TestNodeThatComesBackSooner(t *testing.T) {
 	all, err = Predict(version, stock(2), fault)
 	require.NoError(t, err)
 	assert.Empty(t, all)
+}
+
+// An eviction rate of 1 may be in force or not.
+func TestRateThatMayBeStuck(t *testing.T) {
+	stuck := stock(2)
+	stuck.Flags[controllerManager] = map[string]string{"node-eviction-rate": "1"}
+	all, err := Predict(version, stuck, Fault{Kind: NodeStop, Workloads: []string{"catalog"}, Nodes: []string{"b"}})
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	assert.Equal(t, []Measure{Detected, Withdrawn}, []Measure{all[0].Measure, all[1].Measure})
 }
 
 func TestHolds(t *testing.T) {
