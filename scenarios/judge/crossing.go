@@ -36,9 +36,11 @@ func (j *jury) suppose() (*supposition, error) {
 	}
 	slices.Sort(made.dues)
 	var err error
-	made.jury, err = newJury(&copied)
+	if made.jury, err = newJury(&copied); err != nil {
+		return nil, err
+	}
 	j.supposed = made
-	return made, err
+	return made, nil
 }
 
 // after supposes that every request due after the offset was good at once.

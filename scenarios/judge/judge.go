@@ -104,13 +104,16 @@ type jury struct {
 	inputs map[string]any
 	// excused are the expectations that need an event, in a calm run.
 	excused map[string]bool
+	// programs are those of the parts of expectations, by their text: the same
+	// parts are asked for several times.
+	programs map[string]cel.Program
 	// supposed is a run of which parts are supposed and not recorded; it is made
 	// when it is first needed.
 	supposed *supposition
 }
 
 func newJury(r *run) (*jury, error) {
-	j := &jury{run: r, inputs: inputs(r), excused: map[string]bool{}}
+	j := &jury{run: r, inputs: inputs(r), excused: map[string]bool{}, programs: map[string]cel.Program{}}
 	var err error
 	j.env, err = newEnv(r, nil)
 	return j, err

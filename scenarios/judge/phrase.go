@@ -127,19 +127,18 @@ func eventClause(name, event string, value ref.Val) (clause string, ok bool) {
 	if d, is := value.(types.Duration); is {
 		never = d.Duration == reports.Never
 	}
-	verbs := map[string][2]string{
-		"healed":    {"was healed", "was never healed"},
-		"recovery":  {"was recovered from", "was never recovered from"},
-		"impaired":  {"was undone", "was never undone"},
-		"detected":  {"showed in the cluster", "never showed in the cluster"},
-		"withdrawn": {"was withdrawn from its Services", "was never withdrawn from its Services"},
-	}
-	verb, known := verbs[name]
+	said, known := map[string][2]string{
+		"healed":    {"%s was healed", "%s was never healed"},
+		"recovery":  {"%s was recovered from", "%s was never recovered from"},
+		"impaired":  {"%s was undone", "%s was never undone"},
+		"detected":  {"%s showed in the cluster", "%s never showed in the cluster"},
+		"withdrawn": {"the victims of %s were out of their Services", "not all victims of %s were ever out of their Services"},
+	}[name]
 	switch {
 	case known && never:
-		return event + " " + verb[1], true
+		return fmt.Sprintf(said[1], event), true
 	case known:
-		return fmt.Sprintf("%s %s after %s", event, verb[0], show(value)), true
+		return fmt.Sprintf(said[0]+" after %s", event, show(value)), true
 	}
 	return "", false
 }

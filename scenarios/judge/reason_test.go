@@ -111,6 +111,13 @@ func TestPhrases(t *testing.T) {
 	} {
 		assert.Equal(t, want, finding(t, rec, expression).Says, expression)
 	}
+	assert.Equal(t, "kill showed in the cluster after 20ms, at most 1ms was promised", finding(t, rec, `event("kill").detected <= duration("1ms")`).Says)
+	rec.endpoints(3*sec, "shop/catalog", "catalog-a")
+	assert.Equal(t, "not all victims of kill were ever out of their Services, at most 1s was promised",
+		finding(t, rec, `event("kill").withdrawn <= duration("1s")`).Says)
+	rec.endpoints(killAt+sec, "shop/catalog")
+	assert.Equal(t, "the victims of kill were out of their Services after 1s, less than 1s was promised",
+		finding(t, rec, `event("kill").withdrawn < duration("1s")`).Says)
 	rec.workloadsAfter(killAt + 4*sec)
 	assert.Equal(t, "kill was never healed, at most 15s was promised", finding(t, rec, `event("kill").healed <= duration("15s")`).Says)
 }

@@ -40,11 +40,18 @@ func (j *jury) value(text string) string {
 
 // program is what evaluates one part by itself.
 func (j *jury) program(text string) (cel.Program, error) {
+	if made := j.programs[text]; made != nil {
+		return made, nil
+	}
 	compiled, issues := j.env.Compile(text)
 	if err := issues.Err(); err != nil {
 		return nil, err
 	}
-	return j.env.Program(compiled)
+	made, err := j.env.Program(compiled)
+	if err == nil {
+		j.programs[text] = made
+	}
+	return made, err
 }
 
 // part evaluates a sub-expression; nil when it has no value.

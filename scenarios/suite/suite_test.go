@@ -144,6 +144,8 @@ func TestErrorEndsTheSuite(t *testing.T) {
 	assert.Equal(t, []string{twinOne, twinBare}, []string{got.Missing[0].Twin, got.Missing[1].Twin})
 	assert.Equal(t, []reports.Outcome{reports.Error, reports.Inconclusive}, []reports.Outcome{got.Missing[0].Outcome, got.Missing[1].Outcome})
 	assert.Contains(t, got.Missing[0].Reasons[0], "no disk")
+	assert.Regexp(t, "^error: it came to no verdict: .*no disk; run it again\\.$", got.Missing[0].Reason)
+	assert.Equal(t, "inconclusive: it was not run: the command ended before; run it again.", got.Missing[1].Reason)
 	assert.Contains(t, got.Missing[1].Reasons[0], "was not run")
 }
 
