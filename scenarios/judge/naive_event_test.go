@@ -1,0 +1,126 @@
+package judge_test
+
+import (
+	"fmt"
+	"time"
+
+	"squall/reports"
+)
+
+// eventTruths are the measures of the event and of the workloads.
+func (s *script) eventTruths() []truth {
+	on := `event("kill").`
+	impaired := time.Duration(0)
+	if s.lasting {
+		impaired = reports.Never
+		if s.undone >= 0 {
+			impaired = s.undone - s.killed
+		}
+	}
+	last := s.bystander[min(len(s.bystander), int(s.starts["down"]/sec))-1]
+	return []truth{
+		{"event.happened", on + "happened", func() string { return fmt.Sprint(s.bitten) }},
+		{"event.impaired", on + "impaired", func() string { return duration(impaired) }},
+		{"event.healed", on + "healed", func() string { return s.healed() }},
+		{"event.detected", on + "detected", func() string { return s.detected() }},
+		{"event.withdrawn", on + "withdrawn", func() string { return s.withdrawn() }},
+		{"event.recovery", on + "recovery", func() string { return s.recovery(s.loads) }},
+		{"event.recovery", `load("browse").` + on + "recovery", func() string { return s.recovery(s.loads[:1]) }},
+		{"workload.ready", `workload("gateway").ready`, func() string { return fmt.Sprint(last.Ready) }},
+		{"workload.pods", `workload("gateway").pods`, func() string { return fmt.Sprint(last.Pods) }},
+		{"workload.desired", `workload("gateway").desired`, func() string { return fmt.Sprint(last.Desired) }},
+		{"workload.ready", `workload("catalog").ready`, func() string { return fmt.Sprint(s.ready("catalog", s.starts["down"])) }},
+	}
+}
+
+func (s *script) healed() string {
+	lost := map[string]time.Duration{}
+	for _, v := range s.losses {
+		if v.seen < 0 {
+			return "absent"
+		}
+		lost[v.role] = max(lost[v.role], v.seen)
+	}
+	longest := time.Duration(0)
+	for role, from := range lost {
+		at := from
+		for s.ready(role, at) < 3 {
+			if at += tick; at > s.starts["down"] {
+				return "never"
+			}
+		}
+		longest = max(longest, at-s.killed)
+	}
+	return duration(longest)
+}
+
+func (s *script) detected() string {
+	first := reports.Never
+	for _, v := range s.losses {
+		if v.seen >= 0 {
+			first = min(first, v.seen-s.killed)
+		}
+	}
+	return duration(first)
+}
+
+func (s *script) withdrawn() string {
+	last := time.Duration(0)
+	for _, v := range s.losses {
+		if v.withdrawn < 0 {
+			return "never"
+		}
+		last = max(last, v.withdrawn-s.killed)
+	}
+	return duration(last)
+}
+
+func (s *script) recovery(loads []string) string {
+	origin := s.killed
+	if s.lasting {
+		if s.undone < 0 {
+			return "never"
+		}
+		origin = s.undone
+	}
+	longest := time.Duration(0)
+	for _, load := range loads {
+		took, ok := recovered(within(s.hits[load], s.killed, s.starts["quiet"]), origin, s.starts["quiet"])
+		if !ok {
+			return "absent"
+		}
+		longest = max(longest, took)
+	}
+	return duration(longest)
+}
+
+// recovered is the recovery of one load, from its requests since the injection.
+func recovered(hits []hit, origin, to time.Duration) (took time.Duration, ok bool) {
+	if count(hits, "good")+count(hits, "bad") == 0 {
+		return 0, false
+	}
+	if count(hits, "bad") == 0 {
+		return 0, true
+	}
+	well := func(from, to time.Duration) bool {
+		some := within(hits, from, to)
+		goods, lost := count(some, "good"), count(some, "bad")
+		return 100*goods >= 99*(goods+lost)
+	}
+	lastIll := time.Duration(-1) // where the last second begins that fell below
+	for start := origin; start+sec <= to; start += tick {
+		if !well(start, start+sec) {
+			lastIll = start
+		}
+	}
+	for _, one := range hits {
+		held := one.due + 3*sec
+		switch {
+		case one.due < origin || one.result == "skipped" || held > to:
+		case !well(one.due, held) || lastIll >= held || held+sec > to && !well(held, to):
+		default:
+			return one.due - origin, true
+		}
+	}
+	return reports.Never, true
+}

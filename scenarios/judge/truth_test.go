@@ -1,0 +1,299 @@
+package judge_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"squall/reports"
+	"squall/scenarios"
+	"squall/scenarios/judge"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	// scripts is how many random scripts are played.
+	scripts = 400
+	// asked is how many measures of each are held to the truth: most of the time
+	// goes into reading expressions.
+	asked = 16
+)
+
+// TestEveryMeasureAgainstAScriptedTruth plays scripts in which it is known when a
+// server is out, slow or not asked, and when a pod goes and comes back, and holds
+// each measure to a naive computation of its definition over the script.
+func TestEveryMeasureAgainstAScriptedTruth(t *testing.T) {
+	seen := map[string]map[string]bool{}
+	for seed := range uint64(scripts) {
+		s := newScript(seed)
+		truths := s.truths()
+		rand.New(rand.NewPCG(seed, 12)).Shuffle(len(truths), func(i, j int) { truths[i], truths[j] = truths[j], truths[i] })
+		truths = truths[:asked]
+		scenario := s.scenario()
+		for _, one := range truths {
+			scenario.Spec.Expect = append(scenario.Spec.Expect, that(one.expr, one.expr+" == "+one.expr))
+		}
+		rec := s.record()
+		v := judge.Judge(scenario, &rec.rec)
+		for i, one := range truths {
+			require.NotEmpty(t, v.Expect[i].Values, v.Expect[i].Why)
+			want, got := one.want(), v.Expect[i].Values[0].Value
+			if strings.HasPrefix(got, "absent: ") {
+				got = "absent"
+			}
+			require.Equal(t, want, got, "seed %d: %s\n%+v", seed, one.expr, s)
+			if seen[one.measure] == nil {
+				seen[one.measure] = map[string]bool{}
+			}
+			seen[one.measure][want] = true
+		}
+	}
+	for _, m := range judge.Measures() {
+		known := seen[m.Of+"."+m.Name]
+		delete(known, "absent")
+		assert.GreaterOrEqual(t, len(known), 2, "%s.%s came to too few values for the scripts to tell anything", m.Of, m.Name)
+	}
+}
+
+// truth is what a measure must come to.
+type truth struct {
+	measure, expr string
+	want          func() string
+}
+
+// hit is one request of the script, and what became of it by the script.
+type hit struct {
+	due, took time.Duration
+	result    string // good, bad, skipped
+}
+
+// loss is what becomes of one victim, and of its replacement; -1 is never.
+type loss struct {
+	uid, role                 string
+	seen, withdrawn, replaced time.Duration
+}
+
+// script is a run of which all is known. All its moments are multiples of tick.
+type script struct {
+	seed           uint64
+	starts         map[string]time.Duration
+	hits           map[string][]hit // by load
+	loads          []string
+	killed, second time.Duration
+	lasting        bool
+	undone         time.Duration // -1: never
+	bitten         bool
+	losses         []loss
+	desired        map[string]int
+	bystander      []reports.WorkloadEntry // states of gateway, one a second from 1 s on
+}
+
+const tick = 10 * ms
+
+// upTo is a random moment in [from, to), a multiple of tick.
+func upTo(r *rand.Rand, from, to time.Duration) time.Duration {
+	return from + time.Duration(r.Int64N(max(1, int64((to-from)/tick))))*tick
+}
+
+func newScript(seed uint64) *script {
+	r := rand.New(rand.NewPCG(seed, 11))
+	s := &script{seed: seed, starts: map[string]time.Duration{"up": 0, "deploy": 100 * ms}, hits: map[string][]hit{}, desired: map[string]int{"catalog": 3, "gateway": 2}}
+	at := sec
+	for _, p := range []struct {
+		name        string
+		least, most time.Duration
+	}{{"warmup", 500 * ms, sec}, {"steady", sec, 3 * sec}, {"fault", sec, 4 * sec}, {"recovery", 3 * sec, 9 * sec}, {"quiet", sec, 2 * sec}, {"down", 0, 0}} {
+		s.starts[p.name] = at
+		at += upTo(r, p.least, p.most)
+	}
+	s.killed = upTo(r, s.starts["fault"], s.starts["recovery"])
+	s.second = upTo(r, s.killed, s.starts["quiet"])
+	s.lasting, s.bitten, s.undone = r.IntN(2) == 0, r.IntN(4) > 0, -1
+	if r.IntN(4) > 0 {
+		s.undone = upTo(r, s.killed, s.starts["quiet"])
+	}
+	s.loads = []string{"browse", "buy"}[:1+r.IntN(2)]
+	for _, load := range s.loads {
+		s.hits[load] = s.requests(r)
+	}
+	s.pods(r)
+	for range 20 {
+		s.bystander = append(s.bystander, reports.WorkloadEntry{Name: "gateway", Desired: 1 + r.IntN(3), Ready: r.IntN(3), Pods: r.IntN(4)})
+	}
+	return s
+}
+
+// requests are those of one load: good but for outages, slowness, gaps, and a few
+// that fail by themselves.
+func (s *script) requests(r *rand.Rand) []hit {
+	type spell struct {
+		from, to time.Duration
+		result   string
+	}
+	var spells []spell
+	for range r.IntN(5) {
+		from := upTo(r, s.starts["warmup"], s.starts["quiet"])
+		length := upTo(r, 0, []time.Duration{200 * ms, 2 * sec, 6 * sec}[r.IntN(3)])
+		spells = append(spells, spell{from, from + length, []string{"bad", "bad", "late", "skipped"}[r.IntN(4)]})
+	}
+	every := []time.Duration{20 * ms, 30 * ms, 50 * ms, 2 * sec}[r.IntN(4)]
+	stray := []int{0, 0, 500, 20}[r.IntN(4)]
+	var all []hit
+	for due := s.starts["warmup"]; due < s.starts["down"]; due += every {
+		one := hit{due: due, took: time.Duration(1+r.IntN(40)) * ms, result: "good"}
+		if r.IntN(20) == 0 {
+			one.took = 250 * ms // just in time
+		}
+		for _, p := range spells {
+			if due >= p.from && due < p.to {
+				one.result = p.result
+			}
+		}
+		if stray > 0 && r.IntN(stray) == 0 {
+			one.result = "bad"
+		}
+		if one.result == "late" {
+			one.result, one.took = "bad", 251*ms
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// pods are those that the event hits, and what becomes of them. No replacement
+// comes before its pod is gone.
+func (s *script) pods(r *rand.Rand) {
+	for i := range 1 + r.IntN(3) {
+		one := loss{uid: fmt.Sprint("v", i), role: []string{"catalog", "catalog", "cart"}[r.IntN(3)], seen: -1, withdrawn: -1, replaced: -1}
+		if r.IntN(12) > 0 {
+			one.seen = upTo(r, s.killed, s.starts["quiet"])
+		}
+		if r.IntN(12) > 0 {
+			one.withdrawn = upTo(r, s.killed+tick, s.starts["down"])
+		}
+		if one.seen >= 0 && r.IntN(8) > 0 {
+			one.replaced = upTo(r, one.seen+tick, s.starts["down"])
+		}
+		s.losses = append(s.losses, one)
+	}
+}
+
+func (s *script) scenario() *scenarios.Scenario {
+	made := podKill()
+	for _, name := range s.loads[1:] {
+		load := made.Spec.Load[0]
+		load.Name = name
+		made.Spec.Load = append(made.Spec.Load, load)
+	}
+	made.Spec.Timeline = append(made.Spec.Timeline, scenarios.Step{Name: "second", At: scenarios.Moment{Phase: "recovery"}})
+	return made
+}
+
+// record is what a run by the script leaves.
+func (s *script) record() *tape {
+	t := &tape{rec: reports.Record{Header: reports.Header{Scenario: "pod-kill"}}}
+	for name, at := range s.starts {
+		t.add(at, reports.Entry{Kind: reports.KindPhase, Phase: &reports.PhaseEntry{Name: name}})
+	}
+	for _, load := range s.loads {
+		for i, one := range s.hits[load] {
+			t.add(one.due, reports.Entry{Kind: reports.KindRequest, Request: s.request(load, i, one)})
+		}
+	}
+	var victims []reports.Victim
+	for _, v := range s.losses {
+		victims = append(victims, reports.Victim{Role: v.role, Pod: "shop/" + v.uid, UID: v.uid})
+	}
+	event := func(name string, at time.Duration, stage reports.Stage, lasting bool) {
+		t.add(at, reports.Entry{Kind: reports.KindEvent, Event: &reports.EventEntry{Name: name, Stage: stage, Lasting: lasting, Victims: victims}})
+	}
+	event("kill", s.killed, reports.StageInjected, s.lasting)
+	event("second", s.second, reports.StageInjected, false)
+	if s.bitten {
+		event("kill", s.killed+tick, reports.StageBitten, s.lasting)
+	}
+	if s.lasting && s.undone >= 0 {
+		event("kill", s.undone, reports.StageUndone, s.lasting)
+	}
+	s.recordPods(t)
+	for i := range s.bystander {
+		t.add(time.Duration(i+1)*sec, reports.Entry{Kind: reports.KindWorkload, Workload: &s.bystander[i]})
+	}
+	t.add(s.starts["down"]+sec, reports.Entry{Kind: reports.KindEnd, End: &reports.EndEntry{}})
+	return t
+}
+
+// request writes a hit in one of the ways that come to its result.
+func (s *script) request(load string, i int, one hit) *reports.RequestEntry {
+	e := &reports.RequestEntry{Load: load, Seq: uint64(i), Sent: one.due, Done: one.due + one.took, Code: 200}
+	switch {
+	case one.result == "skipped":
+		e.Skipped = true
+	case one.result == "bad" && one.took <= 250*ms:
+		switch i % 3 {
+		case 0:
+			e.Code = 503
+		case 1:
+			e.Code, e.Error = 0, "connection refused"
+		case 2:
+			e.Error = "cut off"
+		}
+	}
+	return e
+}
+
+// recordPods writes the pods, the counts and the endpoints.
+func (s *script) recordPods(t *tape) {
+	moments := []time.Duration{500 * ms}
+	for i, v := range s.losses {
+		t.add(400*ms, reports.Entry{Kind: reports.KindPod, Pod: &reports.PodEntry{Name: "shop/" + v.uid, UID: v.uid, Role: v.role, Ready: true}})
+		moments = append(moments, v.seen, v.withdrawn, v.replaced)
+		if v.seen < 0 {
+			continue
+		}
+		e := &reports.PodEntry{Name: "shop/" + v.uid, UID: v.uid, Role: v.role}
+		switch i % 3 {
+		case 0:
+			e.Ready, e.Terminating = true, true
+		case 1:
+			e.Ready, e.Deleted = true, true
+		}
+		t.add(v.seen, reports.Entry{Kind: reports.KindPod, Pod: e})
+	}
+	slices.Sort(moments)
+	for _, at := range slices.Compact(moments) {
+		if at < 0 {
+			continue
+		}
+		for _, role := range []string{"catalog", "cart"} {
+			t.add(at, reports.Entry{Kind: reports.KindWorkload, Workload: &reports.WorkloadEntry{
+				Name: role, Desired: 3, Ready: s.ready(role, at), Pods: s.ready(role, at)}})
+			var names []string
+			for _, v := range s.losses {
+				if v.role == role && (v.withdrawn < 0 || at < v.withdrawn) {
+					names = append(names, v.uid)
+				}
+			}
+			t.endpoints(at, "shop/"+role, names...)
+		}
+	}
+}
+
+// ready is how many pods of a role are ready at a time, by the script.
+func (s *script) ready(role string, at time.Duration) int {
+	n := 3
+	for _, v := range s.losses {
+		if v.role == role && v.seen >= 0 && v.seen <= at {
+			n--
+		}
+		if v.role == role && v.replaced >= 0 && v.replaced <= at {
+			n++
+		}
+	}
+	return n
+}
