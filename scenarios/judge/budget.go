@@ -14,9 +14,8 @@ func (w *window) budgetLeft(target float64) (float64, *absence) {
 		return 0, absent("budget_left(x) needs an x above 0 and below 1")
 	}
 	goods, lost, _ := s.tally(w.from, w.to)
-	// Rounded, so that 1 - 0.9 is 0.1, and a budget that is used up is zero.
-	share := math.Round((1-target)*1e12) / 1e12
-	budget := math.Round(share*float64(goods+lost)*1e9) / 1e9
+	// Rounded, as 1 - 0.9 is not 0.1: a budget that is used up exactly is zero.
+	budget := math.Round((1-target)*float64(goods+lost)*1e9) / 1e9
 	if budget == 0 {
 		return 0, absent("a target of %v allows nothing to be lost in %s", target, w.name)
 	}

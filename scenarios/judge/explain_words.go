@@ -34,7 +34,7 @@ func words(measure string) (says, example string) {
 	case "window.budget_left(x)":
 		return "The share of the window's error budget that is left, for the target `x`, a share of good requests above 0 and below 1. The budget is the " +
 			"number of bad requests that the target allows, `(1 - x) * requests`; what is left is `(budget - lost) / budget`: 1 when nothing was lost, 0 when " +
-			"the budget is used up exactly, below 0 when more was lost. `1 - x` is rounded to 12 decimals and the budget to 9. " +
+			"the budget is used up exactly, below 0 when more was lost. The budget is rounded to 9 decimals. " +
 			"Absent when nothing was sent.", "fault.budget_left(0.999) >= 0.5"
 	case "window.target(t)":
 		return "The window with the requests in it that were drawn to the target `t` of the load. What is measured is measured as if no other had been sent.",
