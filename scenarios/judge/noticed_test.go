@@ -123,6 +123,7 @@ func TestWithdrawn(t *testing.T) {
 		"no Service":             {func(t *tape) { t.drop(func(e reports.Entry) bool { return e.Endpoint != nil }) }, `absent: no Service had a victim of event "kill" among its ready addresses`},
 	} {
 		rec := soundRun()
+		rec.endpoints(2*sec, "shop/catalog") // before any was ready
 		rec.endpoints(3*sec, "shop/catalog", "catalog-a", "catalog-b", "catalog-c")
 		c.change(rec)
 		assert.Equal(t, c.want, value(t, rec, `event("kill").withdrawn`), name)

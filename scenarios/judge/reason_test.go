@@ -125,6 +125,7 @@ func TestPhrases(t *testing.T) {
 // Where expectations broke; every bad request is known.
 func TestTheMoment(t *testing.T) {
 	rec := soundRun()
+	rec.ready(46*sec, 3)                                                                                     // told again, and no change
 	rec.fail(16*sec, 17*sec)                                                                                 // 100
 	rec.fail(20*sec, 22*sec)                                                                                 // 200
 	rec.requests(23*sec, 24*sec, func(due time.Duration, r *reports.RequestEntry) { r.Done = due + 200*ms }) // slow
@@ -141,6 +142,8 @@ func TestTheMoment(t *testing.T) {
 		`fault.max < duration("200ms")`:                    23 * sec,
 		`fault.p99 < duration("100ms")`:                    23*sec + 10*every, // ten in a thousand may be slow
 		"fault.lost < 10 && fault.p50 > steady.p50":        16*sec + 9*every,
+		`fault.max < duration("200ms") && fault.lost < 10`: 16*sec + 9*every,
+		`fault.lost < 10 && fault.max < duration("200ms")`: 16*sec + 9*every,
 		`fault.lost < 10 || fault.max < duration("100ms")`: 23 * sec,
 		`fault.lost + recovery.lost <= 0`:                  16 * sec,
 		`event("kill").healed <= duration("3s")`:           killAt + 3*sec,
