@@ -28,7 +28,7 @@ func (j *jury) suppose() (*supposition, error) {
 	copied.loads = make([]*series, len(j.run.loads))
 	made := &supposition{real: j.run.loads}
 	for i, s := range made.real {
-		copied.loads[i] = &series{load: s.load, samples: slices.Clone(s.samples),
+		copied.loads[i] = &series{load: s.load, pace: s.pace, samples: slices.Clone(s.samples),
 			goods: make([]int, len(s.goods)), sents: make([]int, len(s.sents))}
 		for _, one := range s.samples {
 			made.dues = append(made.dues, one.due)
@@ -51,10 +51,10 @@ func (s *supposition) after(at reports.Offset) {
 		})])
 		for n := from; n < len(load.samples); n++ {
 			one := s.real[i].samples[n]
-			load.samples[n] = sample{due: one.due, seq: one.seq, result: good}
+			load.samples[n] = sample{due: one.due, seq: one.seq, result: good, request: one.request}
 		}
 		load.count()
-		load.sorted = map[[2]int][]reports.Offset{}
+		load.sorted, load.parts = map[[2]int][]reports.Offset{}, nil
 	}
 }
 

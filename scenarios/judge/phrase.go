@@ -83,7 +83,7 @@ func clauseOf(native *ast.AST, measured ast.Expr, value ref.Val) string {
 		owner = measured.AsCall().Target()
 	}
 	if native.GetType(owner.ID()).TypeName() == typeWorkload {
-		of := map[string]string{"ready": "ready pods", "desired": "desired pods", "pods": "pods"}[name]
+		of := map[string]string{"ready": "ready pods", "desired": "desired pods", "pods": "pods", "restarts": "restarts"}[name]
 		if of == "" {
 			return ""
 		}
@@ -160,16 +160,8 @@ func whereOf(native *ast.AST, window ast.Expr) string {
 	if window.Kind() == ast.CallKind && window.AsCall().IsMemberFunction() {
 		operand = window.AsCall().Target()
 	}
-	if load := nameOrNone(operand); load != "" {
-		where += " under load " + load
+	if operand != nil && native.GetType(operand.ID()).TypeName() == typeLoad {
+		where += " under load " + nameIn(operand)
 	}
 	return where
-}
-
-// nameOrNone is [nameIn] of an expression that may be missing.
-func nameOrNone(e ast.Expr) string {
-	if e == nil {
-		return ""
-	}
-	return nameIn(e)
 }

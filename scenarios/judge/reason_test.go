@@ -122,6 +122,33 @@ func TestPhrases(t *testing.T) {
 	assert.Equal(t, "kill was never healed, at most 15s was promised", finding(t, rec, `event("kill").healed <= duration("15s")`).Says)
 }
 
+// A narrowed window breaks where it did itself, and is told as it is written.
+func TestTheMomentOfANarrowedWindow(t *testing.T) {
+	for expression, want := range map[string]time.Duration{
+		`fault.by("version", "v2").lost == 0`:         faultAt + 15*every, // each thirtieth request, the fifteenth first
+		`fault.by("version", "v2").lost < 3`:          faultAt + 75*every,
+		`event("kill").by("version", "v2").lost == 0`: faultAt + 15*every,
+		`fault.by("version", "").lost == 0`:           faultAt,
+	} {
+		s, rec := canary(that("it", expression))
+		rec.requests(0, quietAt, func(due time.Duration, r *reports.RequestEntry) {
+			n := int((due - faultAt) / every) // counted from the fault on
+			r.By, r.Code, r.Error = map[string]string{"version": "v1"}, 200, ""
+			if n >= 0 && n%30 == 15 {
+				r.By["version"], r.Code = "v2", 500
+			}
+			if n == 0 {
+				r.By, r.Code = nil, 0
+			}
+		})
+		f := judge.Judge(s, &rec.rec).Expect[0]
+		require.NotNil(t, f.Broke, "%s: %+v", expression, f)
+		assert.Equal(t, want, f.Broke.At, expression)
+		assert.Contains(t, f.Says, "by(\"version\"")
+		assert.NotContains(t, f.Says, "under load")
+	}
+}
+
 // Where expectations broke; every bad request is known.
 func TestTheMoment(t *testing.T) {
 	rec := soundRun()
