@@ -18,7 +18,19 @@ func (s *script) eventTruths() []truth {
 		}
 	}
 	last := s.bystander[min(len(s.bystander), int(s.starts["down"]/sec))-1]
+	node := s.node[min(len(s.node), int(s.starts["down"]/sec))-1]
+	restarts := 0
+	for _, moments := range s.restarts {
+		for _, at := range moments {
+			if at > s.starts["warmup"] && at <= s.starts["down"] {
+				restarts++
+			}
+		}
+	}
 	return []truth{
+		{"workload.restarts", `workload("gateway").restarts`, func() string { return fmt.Sprint(restarts) }},
+		{"node.ready", `node("worker-1").ready`, func() string { return fmt.Sprint(node.Ready && !node.Deleted) }},
+		{"node.schedulable", `node("worker-1").schedulable`, func() string { return fmt.Sprint(!node.Unschedulable && !node.Deleted) }},
 		{"event.happened", on + "happened", func() string { return fmt.Sprint(s.bitten) }},
 		{"event.impaired", on + "impaired", func() string { return duration(impaired) }},
 		{"event.healed", on + "healed", func() string { return s.healed() }},

@@ -33,6 +33,17 @@ func (s *script) truths() (all []truth) {
 		if len(w.loads) > 1 {
 			continue // the others have no meaning over several
 		}
+		for _, target := range []string{"list", "order"} {
+			add("target(t)", fmt.Sprintf("target(%q).good", target), func() string {
+				return fmt.Sprint(count(only(hits, func(one hit) bool { return one.target == target }), "good"))
+			})
+		}
+		for _, version := range []string{"v1", "v2", ""} {
+			add("by(k, v)", fmt.Sprintf(`by("version", %q).requests`, version), func() string {
+				those := only(hits, func(one hit) bool { return one.version == version })
+				return fmt.Sprint(count(those, "good") + count(those, "bad"))
+			})
+		}
 		or("availability", "availability", func() string { return share(hits) })
 		or("longest_outage", "longest_outage", func() string { return duration(outage(hits, w.to)) })
 		for _, q := range []struct {
@@ -103,6 +114,16 @@ func count(hits []hit, result string) (n int) {
 		}
 	}
 	return n
+}
+
+// only are the hits that match.
+func only(hits []hit, match func(hit) bool) (all []hit) {
+	for _, one := range hits {
+		if match(one) {
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 func within(hits []hit, from, to time.Duration) (all []hit) {

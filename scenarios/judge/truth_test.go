@@ -70,6 +70,8 @@ type truth struct {
 type hit struct {
 	due, took time.Duration
 	result    string // good, bad, skipped
+	target    string
+	version   string // empty: the answer named none, or there was none
 }
 
 // loss is what becomes of one victim, and of its replacement; -1 is never.
@@ -90,7 +92,9 @@ type script struct {
 	bitten         bool
 	losses         []loss
 	desired        map[string]int
-	bystander      []reports.WorkloadEntry // states of gateway, one a second from 1 s on
+	bystander      []reports.WorkloadEntry    // states of gateway, one a second from 1 s on
+	node           []reports.NodeEntry        // states of worker-1, one a second from 1 s on
+	restarts       map[string][]time.Duration // of gateway's pods, by UID
 }
 
 const tick = 10 * ms
@@ -124,6 +128,15 @@ func newScript(seed uint64) *script {
 	s.pods(r)
 	for range 20 {
 		s.bystander = append(s.bystander, reports.WorkloadEntry{Name: "gateway", Desired: 1 + r.IntN(3), Ready: r.IntN(3), Pods: r.IntN(4)})
+		s.node = append(s.node, reports.NodeEntry{Name: "worker-1", Ready: r.IntN(2) == 0, Unschedulable: r.IntN(2) == 0, Deleted: r.IntN(5) == 0})
+	}
+	s.restarts = map[string][]time.Duration{}
+	for i := range 3 {
+		for range r.IntN(4) {
+			uid := fmt.Sprint("g", i)
+			s.restarts[uid] = append(s.restarts[uid], upTo(r, 500*ms, s.starts["down"]+sec))
+		}
+		slices.Sort(s.restarts[fmt.Sprint("g", i)])
 	}
 	return s
 }
@@ -160,6 +173,8 @@ func (s *script) requests(r *rand.Rand) []hit {
 		if one.result == "late" {
 			one.result, one.took = "bad", 251*ms
 		}
+		one.target = []string{"list", "order"}[r.IntN(2)]
+		one.version = []string{"v1", "v1", "v2", ""}[r.IntN(4)]
 		all = append(all, one)
 	}
 	return all
@@ -185,6 +200,9 @@ func (s *script) pods(r *rand.Rand) {
 
 func (s *script) scenario() *scenarios.Scenario {
 	made := podKill()
+	made.Spec.Cluster.Workers = 1
+	made.Spec.Load[0].By = map[string]string{"version": "header/X-Version"}
+	made.Spec.Load[0].Targets = []scenarios.MixedTarget{{Name: "list", Weight: 1}, {Name: "order", Weight: 1}}
 	for _, name := range s.loads[1:] {
 		load := made.Spec.Load[0]
 		load.Name = name
@@ -192,108 +210,4 @@ func (s *script) scenario() *scenarios.Scenario {
 	}
 	made.Spec.Timeline = append(made.Spec.Timeline, scenarios.Step{Name: "second", At: scenarios.Moment{Phase: "recovery"}})
 	return made
-}
-
-// record is what a run by the script leaves.
-func (s *script) record() *tape {
-	t := &tape{rec: reports.Record{Header: reports.Header{Scenario: "pod-kill"}}}
-	for name, at := range s.starts {
-		t.add(at, reports.Entry{Kind: reports.KindPhase, Phase: &reports.PhaseEntry{Name: name}})
-	}
-	for _, load := range s.loads {
-		for i, one := range s.hits[load] {
-			t.add(one.due, reports.Entry{Kind: reports.KindRequest, Request: s.request(load, i, one)})
-		}
-	}
-	var victims []reports.Victim
-	for _, v := range s.losses {
-		victims = append(victims, reports.Victim{Role: v.role, Pod: "shop/" + v.uid, UID: v.uid})
-	}
-	event := func(name string, at time.Duration, stage reports.Stage, lasting bool) {
-		t.add(at, reports.Entry{Kind: reports.KindEvent, Event: &reports.EventEntry{Name: name, Stage: stage, Lasting: lasting, Victims: victims}})
-	}
-	event("kill", s.killed, reports.StageInjected, s.lasting)
-	event("second", s.second, reports.StageInjected, false)
-	if s.bitten {
-		event("kill", s.killed+tick, reports.StageBitten, s.lasting)
-	}
-	if s.lasting && s.undone >= 0 {
-		event("kill", s.undone, reports.StageUndone, s.lasting)
-	}
-	s.recordPods(t)
-	for i := range s.bystander {
-		t.add(time.Duration(i+1)*sec, reports.Entry{Kind: reports.KindWorkload, Workload: &s.bystander[i]})
-	}
-	t.add(s.starts["down"]+sec, reports.Entry{Kind: reports.KindEnd, End: &reports.EndEntry{}})
-	return t
-}
-
-// request writes a hit in one of the ways that come to its result.
-func (s *script) request(load string, i int, one hit) *reports.RequestEntry {
-	e := &reports.RequestEntry{Load: load, Seq: uint64(i), Sent: one.due, Done: one.due + one.took, Code: 200}
-	switch {
-	case one.result == "skipped":
-		e.Skipped = true
-	case one.result == "bad" && one.took <= 250*ms:
-		switch i % 3 {
-		case 0:
-			e.Code = 503
-		case 1:
-			e.Code, e.Error = 0, "connection refused"
-		case 2:
-			e.Error = "cut off"
-		}
-	}
-	return e
-}
-
-// recordPods writes the pods, the counts and the endpoints.
-func (s *script) recordPods(t *tape) {
-	moments := []time.Duration{500 * ms}
-	for i, v := range s.losses {
-		t.add(400*ms, reports.Entry{Kind: reports.KindPod, Pod: &reports.PodEntry{Name: "shop/" + v.uid, UID: v.uid, Role: v.role, Ready: true}})
-		moments = append(moments, v.seen, v.withdrawn, v.replaced)
-		if v.seen < 0 {
-			continue
-		}
-		e := &reports.PodEntry{Name: "shop/" + v.uid, UID: v.uid, Role: v.role}
-		switch i % 3 {
-		case 0:
-			e.Ready, e.Terminating = true, true
-		case 1:
-			e.Ready, e.Deleted = true, true
-		}
-		t.add(v.seen, reports.Entry{Kind: reports.KindPod, Pod: e})
-	}
-	slices.Sort(moments)
-	for _, at := range slices.Compact(moments) {
-		if at < 0 {
-			continue
-		}
-		for _, role := range []string{"catalog", "cart"} {
-			t.add(at, reports.Entry{Kind: reports.KindWorkload, Workload: &reports.WorkloadEntry{
-				Name: role, Desired: 3, Ready: s.ready(role, at), Pods: s.ready(role, at)}})
-			var names []string
-			for _, v := range s.losses {
-				if v.role == role && (v.withdrawn < 0 || at < v.withdrawn) {
-					names = append(names, v.uid)
-				}
-			}
-			t.endpoints(at, "shop/"+role, names...)
-		}
-	}
-}
-
-// ready is how many pods of a role are ready at a time, by the script.
-func (s *script) ready(role string, at time.Duration) int {
-	n := 3
-	for _, v := range s.losses {
-		if v.role == role && v.seen >= 0 && v.seen <= at {
-			n--
-		}
-		if v.role == role && v.replaced >= 0 && v.replaced <= at {
-			n++
-		}
-	}
-	return n
 }
