@@ -51,6 +51,8 @@ lint:
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) vet -tags careless ./cluster/embedded
 	$(GO) run $(STATICCHECK) -tags careless ./cluster/embedded
+	$(GO) vet -tags mutation ./scenarios/judge
+	$(GO) run $(STATICCHECK) -tags mutation ./scenarios/judge
 	$(GO) vet -tags suite ./cluster/kind
 	$(GO) run $(STATICCHECK) -tags suite ./cluster/kind
 
