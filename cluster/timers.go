@@ -64,7 +64,7 @@ func (t Timers) Set() (TimerSet, error) {
 			// kept where 1 is what is to follow. A cluster whose nodes were all not ready
 			// for a moment, as at its start, would then never evict (k8s 1.36,
 			// nodelifecycle/scheduler, SwapLimiter; client-go, fakeNeverRateLimiter).
-			NodeEvictionRate: 2,
+			NodeEvictionRate:   2,
 			NotReadyToleration: 15 * time.Second, UnreachableToleration: 15 * time.Second,
 			HPASync: 5 * time.Second, HPACPUInitialization: 10 * time.Second, HPAInitialReadiness: 5 * time.Second,
 			MetricsResolution: 10 * time.Second, MetricsRequest: 2 * time.Second,
