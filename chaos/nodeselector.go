@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -67,12 +66,6 @@ func (o *Object) matchNodeRole(t NodeTemplate) bool {
 }
 
 func (o *Object) nodeLabels() labels.Selector {
-	selector, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{
-		MatchLabels:      o.node.Spec.Selector.LabelSelectors,
-		MatchExpressions: o.node.Spec.Selector.ExpressionSelectors,
-	})
-	if err != nil {
-		return labels.Nothing() // Decode let no bad selector through
-	}
-	return selector
+	s := &o.node.Spec.Selector
+	return joined(s.LabelSelectors, s.ExpressionSelectors)
 }

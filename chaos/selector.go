@@ -81,10 +81,13 @@ func (o *Object) MatchPod(p *corev1.Pod, node *corev1.Node) bool {
 
 // labelSelector joins labelSelectors and expressionSelectors.
 func (o *Object) labelSelector() labels.Selector {
-	selector, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{
-		MatchLabels:      o.pod.Spec.Selector.LabelSelectors,
-		MatchExpressions: o.pod.Spec.Selector.ExpressionSelectors,
-	})
+	s := &o.pod.Spec.Selector
+	return joined(s.LabelSelectors, s.ExpressionSelectors)
+}
+
+// joined is a selector of labels that must match both.
+func joined(match map[string]string, expressions []metav1.LabelSelectorRequirement) labels.Selector {
+	selector, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchLabels: match, MatchExpressions: expressions})
 	if err != nil {
 		return labels.Nothing() // Decode let no bad selector through
 	}

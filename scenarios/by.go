@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -31,12 +32,7 @@ func (c *checker) by(at string, by map[string]string) {
 	if len(by) > maxBy {
 		c.report(at, fmt.Sprintf("holds %d entries; at most %d are recorded with each request", len(by), maxBy))
 	}
-	names := make([]string, 0, len(by))
-	for name := range by {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(by)) {
 		here := fieldPath(at, name)
 		header, ok := strings.CutPrefix(by[name], byHeader)
 		switch problem := nameProblem(name); {

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -111,13 +112,8 @@ func (c *checker) headers(at string, headers map[string]string) {
 	if len(headers) > maxHeaders {
 		c.report(at, fmt.Sprintf("holds %d headers; at most %d are sent", len(headers), maxHeaders))
 	}
-	names := make([]string, 0, len(headers))
-	for name := range headers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	first := map[string]string{}
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		here, value := fieldPath(at, name), headers[name]
 		known := textproto.CanonicalMIMEHeaderKey(name)
 		switch problem := headerProblem(known); {

@@ -58,12 +58,13 @@ func TestLegsAreSentAsTheySay(t *testing.T) {
 }
 
 func TestStopInAPause(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer server.Close()
 	g := start(t, Spec{Name: "browse", URL: server.URL, Until: time.Hour, Legs: []schedule.Leg{
 		{Until: 100 * time.Millisecond, From: 100_000, To: 100_000}, {Until: 59 * time.Minute}, {Until: time.Hour, From: 1000, To: 1000},
 	}})
-	time.Sleep(300 * time.Millisecond)
+	require.Eventually(t, func() bool { return asked.Load() == 10 }, 10*time.Second, 10*time.Millisecond, "all that are due before the pause are sent")
 	_, _ = io.WriteString(g.in, "stop\n")
 	o := g.end()
 	assert.Less(t, o.took, 10*time.Second)
