@@ -17,6 +17,7 @@ type container struct {
 		Running, Paused bool
 		OOMKilled       bool
 		ExitCode        int
+		Status          string
 	}
 	Config struct {
 		Image  string
@@ -36,6 +37,10 @@ type container struct {
 
 // name is the container's name; the engine says it with a slash.
 func (c container) name() string { return strings.TrimPrefix(c.Name, "/") }
+
+// ended tells whether the container ran and does so no longer (Docker Engine API,
+// State.Status).
+func (c container) ended() bool { return c.State.Status == "exited" || c.State.Status == "dead" }
 
 // address is the container's address on a cluster's network; zero when it has
 // none now.

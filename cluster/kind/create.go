@@ -124,7 +124,10 @@ func (p *Provider) bring(ctx context.Context, m making, spec cluster.Spec, progr
 		// The keeper's own end would remove all this too; here the error is told.
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeDeadline)
 		defer cancel()
-		err = errors.Join(err, removeAll(undo, m.name, m.folder))
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			err = blameEngine(undo, m.name, err)
+		}
+		err = errors.Join(err, removePatiently(undo, m.name, m.folder, engineReturn))
 	}
 	if late := keeper.release(); late != nil || err != nil {
 		return nil, errors.Join(err, late)

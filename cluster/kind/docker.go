@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"squall/cluster/kind/engine"
 )
 
 // dockerGrace is how long a docker command may go on with its output after it
@@ -45,13 +47,17 @@ func dockerInput(ctx context.Context, in io.Reader, args ...string) (string, err
 	return strings.TrimSpace(out.String()), nil
 }
 
-// dockerError says which docker command failed and what it said. Arguments may
-// be long, so only the first words are named.
+// dockerError says which docker command failed and what it said, and wraps
+// [engine.ErrStopped] when that is that no engine answers. Arguments may be long,
+// so only the first words are named.
 func dockerError(args []string, err error, said string) error {
 	if said = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(said), "Error response from daemon:")); said != "" {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
 			err = errors.New(said)
+			if engine.Away(said) {
+				err = fmt.Errorf("%w: %s", engine.ErrStopped, said)
+			}
 		} else {
 			err = fmt.Errorf("%w: %s", err, said)
 		}

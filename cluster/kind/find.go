@@ -163,7 +163,7 @@ func (p *Provider) Remove(ctx context.Context, name string) error {
 	defer cancel()
 	// With its containers gone the keeper, if there is one, finds nothing to do
 	// when its time comes.
-	if err := removeAll(ctx, name, folder); err != nil {
+	if err := removePatiently(ctx, name, folder, engineReturn); err != nil {
 		return fmt.Errorf("removing cluster %q: %w", name, err)
 	}
 	return nil

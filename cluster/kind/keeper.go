@@ -135,5 +135,5 @@ func keeper(args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), removeDeadline)
 	defer cancel()
-	return removeAll(ctx, filepath.Base(folder), folder)
+	return removePatiently(ctx, filepath.Base(folder), folder, engineReturn)
 }

@@ -10,10 +10,41 @@ import (
 	"time"
 
 	"squall/cluster"
+	"squall/cluster/kind/engine"
 )
 
 // removeDeadline bounds the removal of a cluster. It takes a few seconds.
 const removeDeadline = 2 * time.Minute
+
+// engineReturn is how long an engine may be away before what is in it is left for
+// "squall clean". Debian's takes up to 17 s to restart: it gives the containers
+// 15 s to end (dockerd's --shutdown-timeout), and answers nobody meanwhile.
+const engineReturn = 40 * time.Second
+
+// lookAgain is how often an engine that is away is looked for.
+const lookAgain = 500 * time.Millisecond
+
+// removePatiently is [removeAll] that waits for an engine that is being restarted.
+// Its error says what is left in one that does not return, and wraps
+// [cluster.ErrHost].
+func removePatiently(ctx context.Context, name, folder string, patience time.Duration) error {
+	until := time.Now().Add(patience)
+	for {
+		err := removeAll(ctx, name, folder)
+		if !errors.Is(err, engine.ErrStopped) {
+			return err
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("%w: %w (waited %s for it); its containers and its network %s are left, if the engine has not lost them: start it, then \"squall clean\" removes them",
+				cluster.ErrHost, err, patience, networkName(name))
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w (waited until: %w)", cluster.ErrHost, err, context.Cause(ctx))
+		case <-time.After(lookAgain): // nothing announces that an engine comes back
+		}
+	}
+}
 
 // removeAll removes all of a cluster that is ours: its containers with their
 // volumes, its network, its state folder. It succeeds when there is nothing.

@@ -25,6 +25,7 @@ func main() {
 	if code, part := kind.Main(os.Args); part {
 		os.Exit(code)
 	}
+	closeInherited()
 	ctx := interruptible(context.Background(), os.Stderr, os.Exit)
 	os.Exit(app(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -25,8 +25,9 @@ const (
 	// deployLimit bounds how long the workloads may take to come up. They
 	// take about 2 s on two idle cores; the bound catches what never will.
 	deployLimit = 2 * time.Minute
-	// removeLimit bounds the removal of the cluster, which takes below 1 s.
-	removeLimit = 30 * time.Second
+	// removeLimit bounds the removal of the cluster. It takes below 1 s, or a few
+	// seconds in containers, and as long as what holds them is restarted.
+	removeLimit = time.Minute
 	// deathRattle is how long the parts of a dying cluster may end before it is
 	// seen to have ended.
 	deathRattle = time.Second
@@ -253,7 +254,11 @@ func (c *conductor) finish() error {
 		c.handed = true
 		c.show.say("the cluster %q is kept; \"squall cluster down %s\" removes it", name, name)
 	} else if err := c.remove(); err != nil {
-		c.trouble(troubled(reports.TroubleInternal, "the cluster %q could not be removed: %v; \"squall clean\" tries again", name, err))
+		class := reports.TroubleInternal
+		if errors.Is(err, cluster.ErrHost) { // it went away under the cluster
+			class = reports.TroubleEnvironment
+		}
+		c.trouble(troubled(class, "the cluster %q could not be removed: %v; \"squall clean\" tries again", name, err))
 	}
 	c.add(reports.Entry{At: c.clock.now(), Kind: reports.KindEnd, End: end})
 	return c.journal.Close()

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -103,11 +104,21 @@ func explain(failed error, said string) error {
 	switch {
 	case strings.Contains(low, "permission denied"):
 		return fmt.Errorf("%w: run the same command with sudo, or have your user added to the group docker: %s", ErrForbidden, said)
-	case strings.Contains(low, "cannot connect") || strings.Contains(low, "failed to connect to the docker api") || strings.Contains(low, "is the docker daemon running") || strings.Contains(low, "no such host") ||
-		strings.Contains(low, "connection refused") || errors.Is(failed, context.DeadlineExceeded) || failed != nil && said == "":
+	case Away(said) || errors.Is(failed, context.DeadlineExceeded) || failed != nil && said == "":
 		return fmt.Errorf("%w: start it, or let \"squall docker\" do so: %s", ErrStopped, orError(said, failed))
 	}
 	return fmt.Errorf("asking for the Docker engine: %s", orError(said, failed))
+}
+
+// Away tells whether what a docker command said means that it found no engine, or
+// lost it while it was at work.
+func Away(said string) bool {
+	low := strings.ToLower(said)
+	return slices.ContainsFunc([]string{
+		"cannot connect", "failed to connect to the docker api", "is the docker daemon running",
+		"no such host", "connection refused",
+		"error during connect", // the engine ended in the middle of an answer
+	}, func(known string) bool { return strings.Contains(low, known) })
 }
 
 func orError(said string, err error) string {

@@ -14,7 +14,10 @@ import (
 func TestClusterOutlivesTheCommandUntilItIsRemoved(t *testing.T) {
 	name := fmt.Sprintf("e2e-%d", os.Getpid())
 	squall(t, 0, "cluster", "down", name) // removing what is not there succeeds
-	stdout, _ := squall(t, 0, "cluster", "up", name, "--workers", "1", "--node-cpu", "1", "--node-memory", "1Gi")
+	up, free := startHolding(t, "cluster", "up", name, "--workers", "1", "--node-cpu", "1", "--node-memory", "1Gi")
+	require.Equal(t, 0, up.code(t), up.said())
+	stdout := up.stdout.String()
+	free(t)
 	t.Cleanup(func() { squall(t, 0, "cluster", "down", name) })
 	assert.Contains(t, stdout, "cluster "+name+" is up after")
 	assert.Contains(t, stdout, "squall cluster down "+name)

@@ -62,7 +62,30 @@ type started struct {
 // start starts squall. What it writes to standard error can be waited for.
 func start(t *testing.T, args ...string) *started {
 	t.Helper()
-	s := &started{cmd: exec.Command(program, args...), seen: make(chan string, 1000), ended: make(chan struct{})}
+	return startCommand(t, exec.Command(program, args...))
+}
+
+// startHolding is start with a file more that squall inherits, as from a shell that
+// holds a lock. The function wants that nobody has it open.
+func startHolding(t *testing.T, args ...string) (s *started, free func(t *testing.T)) {
+	t.Helper()
+	ours, theirs, err := os.Pipe()
+	require.NoError(t, err)
+	c := exec.Command(program, args...)
+	c.ExtraFiles = []*os.File{theirs}
+	s = startCommand(t, c)
+	require.NoError(t, theirs.Close())
+	return s, func(t *testing.T) {
+		t.Helper()
+		require.NoError(t, ours.SetReadDeadline(time.Now().Add(time.Second)))
+		_, err := ours.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF, "something that squall left running holds a file that squall's caller gave to squall alone")
+	}
+}
+
+func startCommand(t *testing.T, c *exec.Cmd) *started {
+	t.Helper()
+	s := &started{cmd: c, seen: make(chan string, 1000), ended: make(chan struct{})}
 	s.cmd.Env = append(os.Environ(), fmt.Sprintf("SQUALL_TEST_RUN=%p", s)) // see childrenOf
 	s.cmd.Stdout = &s.stdout
 	pipe, err := s.cmd.StderrPipe()
