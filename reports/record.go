@@ -51,6 +51,9 @@ type Header struct {
 	Host       Host      `json:"host"`
 	// Flags names debug switches that were on; any of them rules out a pass.
 	Flags []string `json:"flags,omitempty"`
+	// Replay is the folder's name of the run whose plan and victims this one
+	// followed.
+	Replay string `json:"replay,omitempty"`
 }
 
 // Host holds the facts about the machine that may bear on a result.

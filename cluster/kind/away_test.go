@@ -91,7 +91,19 @@ esac
 `, networkName("kd-away"))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "docker"), []byte(said), 0o700))
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	err := blameEngine(t.Context(), "kd-away", errors.New("exec: signal: killed"))
+	killed := errors.New("exit status 137")
+	err := blameEngine(t.Context(), "kd-away", killed)
 	require.ErrorIs(t, err, cluster.ErrHost)
 	assert.ErrorContains(t, err, "the container kd-away-worker ended (exit code 137) while the cluster came up")
+
+	h := &handle{state: state{Info: cluster.Info{Name: "kd-away"}}}
+	err = h.blameContainer(t.Context(), "worker-1", killed)
+	require.ErrorIs(t, err, killed)
+	assert.ErrorContains(t, err, "the node's container ended (exit code 137)")
+	require.NotErrorIs(t, err, cluster.ErrHost, "it may be the run's own fault")
+
+	stoppedEngine(t, never)
+	err = h.blameContainer(t.Context(), "worker-1", killed)
+	require.ErrorIs(t, err, cluster.ErrHost)
+	assert.ErrorContains(t, err, "the Docker engine went away")
 }

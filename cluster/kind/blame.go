@@ -29,6 +29,21 @@ func blameEngine(ctx context.Context, name string, failed error) error {
 	return failed
 }
 
+// blameContainer adds to the error of a program in a node that the engine went away
+// under it, or that the node's container ended, if it is so.
+func (h *handle) blameContainer(ctx context.Context, node string, failed error) error {
+	ctx, cancel := context.WithTimeout(ctx, usageDeadline)
+	defer cancel()
+	all, err := inspect(ctx, h.container(node))
+	if errors.Is(err, engine.ErrStopped) {
+		return fmt.Errorf("%w: the Docker engine went away, something stopped or restarted it: %w", cluster.ErrHost, failed)
+	}
+	if len(all) == 1 && all[0].ended() {
+		return fmt.Errorf("the node's container ended (exit code %d), by a fault, or something killed it or restarted the Docker engine: %w", all[0].State.ExitCode, failed)
+	}
+	return failed
+}
+
 // firstLine is an error without what programs said that could not go on: it tells
 // what they met, not why.
 func firstLine(err error) string {

@@ -41,6 +41,9 @@ func (h *handle) Exec(ctx context.Context, run cluster.Exec) error {
 		run.Node = clientHost
 	}
 	if err := h.exec(ctx, run); err != nil {
+		if ctx.Err() == nil {
+			err = h.blameContainer(ctx, run.Node, err)
+		}
 		return fmt.Errorf("running %s on node %q of cluster %q: %w", run.Argv[0], run.Node, h.state.Info.Name, err)
 	}
 	return nil

@@ -17,6 +17,7 @@ const runHelp = `Run scenarios and their twins, each on a cluster of its own, an
 
 Usage:
   squall run [SCENARIO|FILE...] [FLAGS]
+  squall run --replay RUN [FLAGS]
 
   SCENARIO   a scenario that ships with Squall, such as pod-kill
   FILE       the path of a scenario file, with a slash or .yaml in it
@@ -28,6 +29,9 @@ Flags:
   --no-twins              run the scenarios alone
   --calm                  run the calm control instead: scenario and twins without
                           faults; shows twins that their patch alone breaks
+  --replay RUN            do again what the recorded run RUN did: its scenario or twin, on
+                          what made its cluster, at its times, with its victims
+                          by role and ordinal
   --runs DIR              keep records in DIR; default ./runs
   --json FILE             write the verdicts to FILE as JSON
   --junit FILE            write the verdicts to FILE as JUnit XML, for CI
@@ -55,14 +59,15 @@ Try it:
 
 // running is what "squall run" was asked for.
 type running struct {
-	seed              uint64
-	twins, noTwins    bool
-	twinsAsked        bool // --twins is not only what happens anyway
-	calm              bool
-	runs, json, junit string
-	inconclusive, on  string
-	nodeImage         string
-	keep, noInject    bool
+	seed               uint64
+	twins, noTwins     bool
+	twinsAsked         bool // --twins is not only what happens anyway
+	calm               bool
+	runs, json, junit  string
+	inconclusive, on   string
+	nodeImage, replay  string
+	seedAsked, onAsked bool
+	keep, noInject     bool
 }
 
 func (c *cli) run() *cobra.Command {
@@ -72,6 +77,13 @@ func (c *cli) run() *cobra.Command {
 		ValidArgsFunction: completeScenario,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.twinsAsked = r.twins && cmd.Flags().Changed("twins")
+			r.seedAsked, r.onAsked = cmd.Flags().Changed("seed"), cmd.Flags().Changed("on")
+			if err := errors.Join(r.checkReplay(args), r.check()); err != nil {
+				return misuse(err, `"squall run --help" shows the flags`)
+			}
+			if r.replay != "" {
+				return c.runReplay(cmd.Context(), r)
+			}
 			return c.runAll(cmd.Context(), r, args)
 		},
 	}
@@ -81,6 +93,7 @@ func (c *cli) run() *cobra.Command {
 	flags.BoolVar(&r.twins, "twins", true, "run the twins too") // what happens anyway, to be written out in CI
 	flags.BoolVar(&r.noTwins, "no-twins", false, "run the scenarios alone")
 	flags.BoolVar(&r.calm, "calm", false, "run the calm control")
+	flags.StringVar(&r.replay, "replay", "", "recorded run to do again")
 	flags.StringVar(&r.runs, "runs", "runs", "folder to keep records in")
 	flags.StringVar(&r.json, "json", "", "file for the verdicts as JSON")
 	flags.StringVar(&r.junit, "junit", "", "file for the verdicts as JUnit XML")
@@ -96,9 +109,6 @@ func (c *cli) run() *cobra.Command {
 
 // runAll runs scenarios one after the other and exits with the worst outcome.
 func (c *cli) runAll(ctx context.Context, r running, names []string) error {
-	if err := r.check(); err != nil {
-		return err
-	}
 	if len(names) == 0 {
 		names = catalog.List()
 	}

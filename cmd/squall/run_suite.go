@@ -31,11 +31,7 @@ func (r running) check() error {
 	if r.runs == "" {
 		errs = append(errs, errors.New("--runs needs a folder"))
 	}
-	errs = append(errs, r.checkOutputs())
-	if err := errors.Join(errs...); err != nil {
-		return misuse(err, `"squall run --help" shows the flags`)
-	}
-	return nil
+	return errors.Join(append(errs, r.checkOutputs())...)
 }
 
 // suiteOptions are the options of every suite of this command.

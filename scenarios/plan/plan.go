@@ -74,6 +74,8 @@ type Event struct {
 	// Candidates are all pods, or nodes, that the selector allows, in the order
 	// in which they are taken.
 	Candidates []Candidate `json:"candidates,omitempty"`
+	// Exactly rules out all but Candidates, as in the replay of a run.
+	Exactly bool `json:"exactly,omitempty"`
 }
 
 // Count says how many of the live candidates a fault hits.

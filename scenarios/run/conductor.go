@@ -75,6 +75,10 @@ func newConductor(s *scenarios.Scenario, o Options) (*conductor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Replay != nil {
+		planned = *o.Replay
+		planned.Squall = o.Version
+	}
 	rendered, err := s.Render()
 	if err != nil {
 		return nil, err
@@ -148,6 +152,11 @@ func (c *conductor) conduct(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}()
+	watching, unwatch := context.WithCancel(ctx)
+	var wall sync.WaitGroup
+	wall.Go(func() { c.watchWall(watching) })
+	defer wall.Wait()
+	defer unwatch()
 	defer c.recorder.stop()
 	defer c.kept(ctx)
 	defer c.cutLoads()

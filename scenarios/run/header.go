@@ -60,7 +60,7 @@ func (c *conductor) header() reports.Header {
 		Provider: c.options.ProviderName,
 		Timers:   c.scenario.Spec.Cluster.Timers, Scenario: c.scenario.Metadata.Name, Twin: c.scenario.Twin,
 		Calm: c.options.Calm, Digest: c.plan.Digest, Seed: c.options.Seed,
-		Started: c.clock.began.UTC(), Host: hostFacts(),
+		Started: c.clock.began.UTC(), Host: hostFacts(), Replay: c.options.ReplayOf,
 	}
 	if c.options.NoInject {
 		h.Flags = append(h.Flags, FlagNoInject)

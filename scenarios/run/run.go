@@ -28,11 +28,13 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"squall/cluster"
 	"squall/reports"
 	"squall/scenarios"
 	"squall/scenarios/judge"
+	"squall/scenarios/plan"
 	"squall/workloads/image"
 )
 
@@ -66,9 +68,16 @@ type Options struct {
 	// NoInject is a debug switch: faults are not injected, but must be proven
 	// all the same. Such a run can never pass.
 	NoInject bool
+	// Replay is the plan to follow instead of one that is made from the seed, and
+	// ReplayOf the name of the run that it is from.
+	Replay   *plan.Plan
+	ReplayOf string
 	// Keep leaves the cluster up at the end, for a look at it; the live
 	// showing names it.
 	Keep bool
+
+	// wall stands for the host's wall clock in tests, which never set it.
+	wall func() time.Time
 }
 
 // Run runs a scenario, or a twin, that scenarios.Parse accepted, and returns

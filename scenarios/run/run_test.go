@@ -121,22 +121,6 @@ func requireTimers(t *testing.T, rec *reports.Record) {
 	assert.Positive(t, timers.Pods[0].Grace)
 }
 
-func TestNoInjectNeverPasses(t *testing.T) {
-	p := newProvider(t)
-	o, s := options(t, p, &screen{}), podKill(t, "{warmup: 1s, steady: 1s, fault: 3s, recovery: 4s}")
-	o.NoInject = true
-	dir, v, err := Run(within(t), s, o)
-	require.NoError(t, err)
-	p.requireNothingLeft(t)
-	rec := open(t, s, dir, v)
-	assert.Equal(t, []string{FlagNoInject}, rec.Header.Flags)
-	assert.Equal(t, reports.Inconclusive, v.Outcome)
-	reasons := strings.Join(v.Reasons, "\n")
-	assert.Contains(t, reasons, "debug switches were on: no-inject")
-	assert.Contains(t, reasons, `event "kill" did not bite`)
-	assert.Contains(t, reasons, "the watch has not seen it deleted")
-}
-
 // errControlC is why the run of the next test ends.
 var errControlC = errors.New("Ctrl-C")
 

@@ -93,10 +93,13 @@ func (c *conductor) injection(event plan.Event) (*injection, error) {
 	}
 	one.choose = func(ctx context.Context) ([]chaos.Victim, error) {
 		now, err := lookAround(ctx, c.client)
-		if err == nil && step.Chaos.HitsNodes() {
-			return nodeVictims(event, step.Chaos, c.cluster.Info().Nodes, now), nil
+		if err != nil {
+			return nil, err
 		}
-		return victims(event, step.Chaos, c.recorder.roles, now), err
+		if step.Chaos.HitsNodes() {
+			return exactly(event, nodeVictims(event, step.Chaos, c.cluster.Info().Nodes, now))
+		}
+		return exactly(event, victims(event, step.Chaos, c.recorder.roles, now))
 	}
 	var err error
 	one.fault, err = step.Chaos.Fault()

@@ -68,6 +68,19 @@ func victims(event plan.Event, fault *chaos.Object, roles []workloads.Role, now 
 	return candidates[:event.Count.Of(len(candidates))]
 }
 
+// exactly refuses victims other than those that the plan of a replay names.
+func exactly(event plan.Event, hit []chaos.Victim) ([]chaos.Victim, error) {
+	if !event.Exactly {
+		return hit, nil
+	}
+	for _, c := range event.Candidates {
+		if !slices.ContainsFunc(hit, func(v chaos.Victim) bool { return v.Role == c.Role && v.Ordinal == c.Ordinal }) {
+			return nil, fmt.Errorf("the run that is followed hit %s/%d, which is not there now, or which the selector does not take", c.Role, c.Ordinal)
+		}
+	}
+	return hit, nil
+}
+
 // of are the pods of a role, by ordinal.
 func (l live) of(role workloads.Role) []*corev1.Pod {
 	var pods []*corev1.Pod

@@ -83,6 +83,30 @@ func TestVictims(t *testing.T) {
 	assert.Equal(t, []string{"a-young", "c-a", "c-b", "g"}, names)
 }
 
+func TestAReplayHitsTheSameOrNobody(t *testing.T) {
+	followed := plan.Plan{Events: []plan.Event{
+		{Name: "kill", Count: plan.Count{Mode: "all"}, Candidates: []plan.Candidate{{Role: "catalog", Ordinal: 0}, {Role: "catalog", Ordinal: 1}}},
+		{Name: "later", Count: plan.Count{Mode: "all"}},
+	}}.Following(map[string][]plan.Candidate{"kill": {{Role: "catalog", Ordinal: 1}}})
+	kill, later := followed.Events[0], followed.Events[1]
+	hit := []chaos.Victim{{Role: "catalog", Ordinal: 1}}
+	got, err := exactly(kill, hit)
+	require.NoError(t, err)
+	assert.Equal(t, hit, got)
+	_, err = exactly(kill, []chaos.Victim{{Role: "catalog", Ordinal: 0}})
+	require.EqualError(t, err, "the run that is followed hit catalog/1, which is not there now, or which the selector does not take")
+	got, err = exactly(later, hit)
+	require.NoError(t, err, "the run that is followed never came to it")
+	assert.Equal(t, hit, got)
+
+	names, ordinals := hits(t, `{}`, kill, pod("catalog", "c-b", 1, "w2"), pod("catalog", "c-a", 0, "w1"))
+	assert.Equal(t, []string{"c-b"}, names)
+	assert.Equal(t, []int{1}, ordinals)
+	again, err := plan.Parse(followed.JSON())
+	require.NoError(t, err)
+	assert.Equal(t, followed.JSON(), again.JSON())
+}
+
 func TestVictimsAreAlive(t *testing.T) {
 	leaving, failed, stranger := pod("catalog", "leaving", 0, "w1"), pod("catalog", "failed", 1, "w1"), pod("other", "other", 2, "w1")
 	now := metav1.Now()

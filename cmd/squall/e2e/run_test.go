@@ -66,14 +66,36 @@ func TestRunIsJudgedReportedAndJudgedAgain(t *testing.T) {
 	assert.Regexp(t, `event\("kill"\)\.healed = \d`, stdout)
 	stdout, _ = squall(t, 0, "report", dir)
 	assert.Contains(t, stdout, "✓ PASS  small\n")
+	requireReplayed(t, dir)
 }
 
-func TestWithoutInjectionNothingPasses(t *testing.T) {
+// requireReplayed follows a run that passed, with the one thing changed that keeps it
+// from passing: nothing is injected.
+func requireReplayed(t *testing.T, dir string) {
 	runs := filepath.Join(t.TempDir(), "runs")
-	stdout, _ := squall(t, 3, "run", "testdata/small.yaml", "--runs", runs, "--debug-no-inject")
+	stdout, _ := squall(t, 3, "run", "--replay", dir, "--runs", runs, "--debug-no-inject")
 	assert.NotContains(t, stdout, "PASS")
-	_, v := one(t, runs)
+	assert.Contains(t, stdout, "replay of "+filepath.Base(dir)+": it was pass, this is inconclusive\n")
+	again, v := one(t, runs)
 	assert.Equal(t, reports.Inconclusive, v.Outcome)
+	victims := func(dir string) map[string]int {
+		rec, err := reports.Open(dir)
+		require.NoError(t, err)
+		hit := map[string]int{}
+		for _, e := range rec.Entries {
+			if e.Event != nil && e.Event.Stage == reports.StageInjected {
+				for _, v := range e.Event.Victims {
+					hit[v.Role] = v.Ordinal
+				}
+			}
+		}
+		return hit
+	}
+	require.NotEmpty(t, victims(dir))
+	assert.Equal(t, victims(dir), victims(again))
+	rec, err := reports.Open(again)
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Base(dir), rec.Header.Replay)
 }
 
 func TestInterruptedOnceARunJudgesAndLeaves(t *testing.T) {
