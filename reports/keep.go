@@ -12,7 +12,8 @@ const (
 	// FileWorkloads is what was applied, as YAML.
 	FileWorkloads = "workloads.yaml"
 	// FolderLogs has the containers' logs: POD/CONTAINER.log, and
-	// POD/CONTAINER.previous.log of the run before the last restart.
+	// POD/CONTAINER.previous.log of the run before the last restart. Each line
+	// begins with its time, as "kubectl logs --timestamps" shows it.
 	FolderLogs = "logs"
 )
 

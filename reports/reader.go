@@ -32,7 +32,12 @@ func Open(dir string) (*Record, error) {
 	}
 	defer file.Close()
 	r := reader{path: path, in: bufio.NewReaderSize(file, 1<<16), names: map[string]string{}, maps: map[string]map[string]string{}}
-	return r.read()
+	rec, err := r.read()
+	if err != nil {
+		return nil, err
+	}
+	rec.Dir = dir
+	return rec, nil
 }
 
 // isFile tells in plain words what is wrong when dir/name is no file.

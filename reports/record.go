@@ -250,4 +250,6 @@ type Record struct {
 	Entries []Entry
 	// Truncated is true when the journal's last line was not complete.
 	Truncated bool
+	// Dir is the folder that it was read from, empty for one that was not.
+	Dir string
 }

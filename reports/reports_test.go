@@ -75,7 +75,7 @@ func verdicts() []reports.Verdict {
 	slow.Broke = &reports.Break{At: 30 * time.Second, Says: "15.0s after kill", More: 2, Near: []reports.Nearby{
 		{At: 29 * time.Second, What: "pod shop/catalog-7d-xyz: restarted, 3 in all, not ready, CrashLoopBackOff"},
 		{At: 30*time.Second + 40*time.Millisecond, What: "endpoints of shop/catalog: -catalog-7d-xyz, 0 ready"},
-	}}
+	}, Log: []reports.LogLine{{At: 28900 * time.Millisecond, Pod: "shop/catalog-7d-xyz", Of: "catalog-7d-xyz/shop before its restart", Text: "panic: no such table"}}}
 	fail.Reason = "fail: healed: kill was never healed, at most 15s was promised; it broke 15.0s after kill."
 	unknown := reports.Finding{Name: "gateway", That: `workload("gateway").ready == 1`, Why: "the record does not show it",
 		Values: []reports.Value{{Expr: `workload("gateway").ready`, Value: "absent: the record does not show it"}}}
@@ -159,7 +159,7 @@ const nasty = "\x1b[2J\x1b]0;owned\a\r\nPASS \u202e\x00\x7f\u0085\xff]]> <b>&amp
 // hostile has nasty text wherever others can put text.
 func hostile() reports.Verdict {
 	finding := reports.Finding{Name: nasty, That: nasty, Held: ptr(false), Why: nasty, Says: nasty,
-		Broke:  &reports.Break{Says: nasty, Near: []reports.Nearby{{What: nasty}}},
+		Broke:  &reports.Break{Says: nasty, Near: []reports.Nearby{{What: nasty}}, Log: []reports.LogLine{{Of: nasty, Text: nasty}}},
 		Values: []reports.Value{{Expr: nasty, Value: nasty}}}
 	long := finding
 	long.Name, long.Held = strings.Repeat(nasty, 20), ptr(true)

@@ -86,17 +86,24 @@ func (t *text) broke(b *Break, with style) {
 	for _, line := range b.lines() {
 		t.para(10, clean(line), dim)
 	}
+	for _, line := range b.Log {
+		t.para(10, fmt.Sprintf("%s log of %s: %s", from(b.At, line.At), clean(line.Of), clean(line.Text)), dim)
+	}
+}
+
+// from is how far a moment is from another, with its sign.
+func from(at, one Offset) string {
+	if one >= at {
+		return "+" + Duration(one-at)
+	}
+	return Duration(one - at)
 }
 
 // lines are what was near, each with its distance.
 func (b *Break) lines() []string {
 	var lines []string
 	for _, one := range b.Near {
-		distance := Duration(one.At - b.At)
-		if one.At >= b.At {
-			distance = "+" + distance
-		}
-		lines = append(lines, distance+" "+one.What)
+		lines = append(lines, from(b.At, one.At)+" "+one.What)
 	}
 	if b.More > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more within 2s", b.More))

@@ -73,10 +73,14 @@ type Break struct {
 	At Offset `json:"at"`
 	// Says places it, for example "4.20s after kill".
 	Says string `json:"says"`
-	// Near are the events, phases, pods and endpoints that changed within 2 s of
-	// At, in order of time; More is how many further ones are left out.
+	// Near are the events, phases, pods, endpoints and nodes that changed within 2 s
+	// of At, and what Kubernetes warned of, in order of time; More is how many
+	// further ones are left out.
 	Near []Nearby `json:"near,omitempty"`
 	More int      `json:"more,omitempty"`
+	// Log are lines of the containers' logs of the same time, those of pods that
+	// changed first.
+	Log []LogLine `json:"log,omitempty"`
 }
 
 // Nearby is one thing that changed near a [Break].

@@ -108,11 +108,14 @@ func (j *jury) deadline(native *ast.AST, e ast.Expr) (reports.Offset, bool) {
 	return origin + d.Duration, true
 }
 
-// lastChange is when the last of the workloads that e looks at changed for the
-// last time before the end of quiet.
+// lastChange is when the last of the workloads and nodes that e looks at changed
+// for the last time before the end of quiet.
 func (j *jury) lastChange(native *ast.AST, e ast.Expr) (at reports.Offset, known bool) {
 	if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == "workload" {
 		return j.run.changed(nameIn(e))
+	}
+	if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == "node" {
+		return j.run.nodeChanged(nameIn(e))
 	}
 	for _, child := range children(e) {
 		if when, ok := j.lastChange(native, child); ok {
@@ -133,6 +136,23 @@ func (r *run) changed(name string) (at reports.Offset, known bool) {
 		if s.at <= finished && (!known || s.WorkloadEntry != before) {
 			at, known, before = s.at, true, s.WorkloadEntry
 		}
+	}
+	return at, known
+}
+
+// nodeChanged is when what expectations see of a node at the end of quiet began.
+func (r *run) nodeChanged(name string) (at reports.Offset, known bool) {
+	finished, ok := r.end("quiet")
+	if !ok {
+		return 0, false
+	}
+	var before *reports.NodeEntry
+	for _, s := range r.nodes[name] {
+		same := before != nil && s.Ready == before.Ready && s.Unschedulable == before.Unschedulable && s.Deleted == before.Deleted
+		if s.at <= finished && !same {
+			at, known = s.at, true
+		}
+		before = s.NodeEntry
 	}
 	return at, known
 }

@@ -14,13 +14,15 @@ const (
 	near = 2 * reports.Offset(1e9)
 	// maxNear is how many of them are told: those that are nearest.
 	maxNear = 12
+	// maxLines is how many lines of logs are told.
+	maxLines = 6
 )
 
 // around is a moment, and what the record shows around it.
 func (r *run) around(at reports.Offset) *reports.Break {
 	b := &reports.Break{At: at, Says: r.placed(at)}
 	var all []reports.Nearby
-	for _, one := range slices.Concat(r.phaseChanges(), r.stageChanges(), r.podChanges(), r.endpointChanges()) {
+	for _, one := range slices.Concat(r.phaseChanges(), r.stageChanges(), r.podChanges(), r.endpointChanges(), r.nodeChanges(), r.notices) {
 		if (one.At - at).Abs() <= near {
 			all = append(all, one)
 		}
@@ -33,8 +35,30 @@ func (r *run) around(at reports.Offset) *reports.Break {
 		b.More, all = len(all)-maxNear, all[:maxNear]
 	}
 	slices.SortFunc(all, inOrder)
-	b.Near = all
+	b.Near, b.Log = all, r.logLines(at)
 	return b
+}
+
+// logLines are lines of logs from around a moment: of pods of which something
+// changed then, if there are any, and those that are nearest.
+func (r *run) logLines(at reports.Offset) []reports.LogLine {
+	changed := map[string]int{} // 0 for those of which nothing did
+	for _, states := range r.pods {
+		before := &reports.PodEntry{}
+		for _, s := range states {
+			if (s.at-at).Abs() <= near && podChange(before, s.PodEntry) != "" {
+				changed[s.Name] = 1
+			}
+			before = s.PodEntry
+		}
+	}
+	lines := r.logs(at-near, at+near)
+	slices.SortStableFunc(lines, func(a, b reports.LogLine) int {
+		return cmp.Or(-cmp.Compare(changed[a.Pod], changed[b.Pod]), cmp.Compare((a.At-at).Abs(), (b.At-at).Abs()))
+	})
+	lines = lines[:min(len(lines), maxLines)]
+	slices.SortStableFunc(lines, func(a, b reports.LogLine) int { return cmp.Compare(a.At, b.At) })
+	return lines
 }
 
 // placed says where a moment is: after the event that was injected last, or in
@@ -133,6 +157,34 @@ func (r *run) endpointChanges() (all []reports.Nearby) {
 					What: fmt.Sprintf("endpoints of %s: %s, %d ready", service, strings.Join(what, " "), len(s.Ready))})
 			}
 			before = s.Ready
+		}
+	}
+	return all
+}
+
+// nodeChanges are the moments at which a node was ready no more, or again, or took
+// pods no more, or again.
+func (r *run) nodeChanges() (all []reports.Nearby) {
+	for name, states := range r.nodes {
+		for i, s := range states {
+			what := ""
+			switch {
+			case i == 0:
+				continue // it was there before anything happened
+			case s.Deleted && !states[i-1].Deleted:
+				what = "deleted"
+			case s.Ready != states[i-1].Ready && s.Ready:
+				what = "ready"
+			case s.Ready != states[i-1].Ready:
+				what = strings.TrimSuffix("not ready, "+s.Reason, ", ")
+			case s.Unschedulable != states[i-1].Unschedulable && s.Unschedulable:
+				what = "takes no new pods"
+			case s.Unschedulable != states[i-1].Unschedulable:
+				what = "takes pods again"
+			default:
+				continue
+			}
+			all = append(all, reports.Nearby{At: s.at, What: "node " + name + ": " + what})
 		}
 	}
 	return all

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"squall/reports"
@@ -31,6 +32,8 @@ type run struct {
 	pods      map[string][]podState      // by UID
 	endpoints map[string][]endpointState // by Service
 	nodes     map[string][]nodeState
+	notices   []reports.Nearby                                // warnings of Kubernetes'
+	logs      func(from, to reports.Offset) []reports.LogLine // of the record
 	troubles  []reports.TroubleEntry
 	timers    *reports.TimersEntry // nil when they were not read
 	flaws     []string             // of the scenario itself
@@ -87,7 +90,7 @@ type step struct {
 
 func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 	r := &run{
-		scenario: s, header: rec.Header, truncated: rec.Truncated,
+		scenario: s, header: rec.Header, truncated: rec.Truncated, logs: rec.LogLines,
 		starts: map[string]reports.Offset{},
 		states: map[string][]state{}, pods: map[string][]podState{},
 		endpoints: map[string][]endpointState{}, nodes: map[string][]nodeState{},
@@ -156,6 +159,10 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 		r.endpoints[e.Endpoint.Service] = append(r.endpoints[e.Endpoint.Service], endpointState{place{e.At, line}, e.Endpoint})
 	case reports.KindNode:
 		r.nodes[e.Node.Name] = append(r.nodes[e.Node.Name], nodeState{place{e.At, line}, e.Node})
+	case reports.KindNotice:
+		if e.Notice.Type == "Warning" {
+			r.notices = append(r.notices, reports.Nearby{At: e.At, What: fmt.Sprintf("%s: %s: %s", e.Notice.Object, e.Notice.Reason, e.Notice.Message)})
+		}
 	case reports.KindTrouble:
 		r.troubles = append(r.troubles, *e.Trouble)
 	case reports.KindEnd:

@@ -102,7 +102,7 @@ func TestNoSecretReachesTheDisk(t *testing.T) {
 		return nil
 	}))
 	for _, log := range []string{"logs/leak/leak.log", "logs/leak/leak.previous.log"} {
-		assert.Regexp(t, `^shop: .*\[redacted\] \[redacted\] \[redacted\] Authorization: \[redacted\]`, files[log], log)
+		assert.Regexp(t, `^20\S+Z shop: .*\[redacted\] \[redacted\] \[redacted\] Authorization: \[redacted\]`, files[log], log)
 	}
 	assert.Contains(t, files[reports.FileWorkloads], "kind: Deployment")
 	requireTold(t, rec, files)

@@ -176,7 +176,7 @@ func (k *logKeeper) read(ctx context.Context, pod *corev1.Pod, id logID, follow 
 func (k *logKeeper) tail(ctx context.Context, pod *corev1.Pod, id logID, follow bool) (logEnd, error) {
 	lines := int64(maxLog / 4)
 	stream, err := k.client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
-		Container: id.container, Previous: id.previous, Follow: follow, TailLines: &lines,
+		Container: id.container, Previous: id.previous, Follow: follow, TailLines: &lines, Timestamps: true,
 	}).Stream(ctx)
 	if err != nil {
 		return logEnd{}, errors.Join(err, context.Cause(ctx))
