@@ -10,16 +10,27 @@
 // squall/scenarios/judge.
 package reports
 
-import "time"
+import (
+	"time"
+
+	"squall/workloads/sample"
+)
 
 // Format names the layout of a record. A reader refuses a format it does not
 // know.
-const Format = "squall.dev/record/v1"
+const Format = "squall.dev/record/v2"
+
+// formatInLines is the layout before: requests were entries of the journal. Such
+// records are read as ever.
+const formatInLines = "squall.dev/record/v1"
 
 // The files of a record's folder.
 const (
 	// FileRecord is the journal: a [Header] line, then one [Entry] a line.
 	FileRecord = "record.jsonl"
+	// FileRequests are the requests of all loads, as squall/workloads/sample
+	// writes them.
+	FileRequests = "requests.bin"
 	// FileScenario is the scenario as it was run: defaults filled in, the
 	// twin's patch applied.
 	FileScenario = "scenario.yaml"
@@ -114,7 +125,9 @@ type PhaseEntry struct {
 }
 
 // RequestEntry is one request of a load. At is the moment when it was due.
-// Latency runs from At to Done. A skipped request was never sent.
+// Latency runs from At to Done. A skipped request was never sent. A [Writer] puts
+// requests into [FileRequests]; they are lines of the journal in old records
+// only. [Record.EachRequest] knows both.
 type RequestEntry struct {
 	Load     string `json:"load"`
 	Seq      uint64 `json:"seq"`
@@ -128,6 +141,8 @@ type RequestEntry struct {
 	Target   string `json:"target,omitempty"`   // which it was drawn to, of several
 	// By are values of the answer's headers, as the load asks for them.
 	By map[string]string `json:"by,omitempty"`
+	// Class is how much of what was asked the answer gave.
+	Class sample.Class `json:"class,omitempty"`
 }
 
 // LoadEntry closes a load: what was planned and what became of it, by the
@@ -245,6 +260,9 @@ type EndEntry struct {
 type Record struct {
 	Header  Header
 	Entries []Entry
-	// Truncated is true when the journal's last line was not complete.
+	// Truncated is true when the journal's last line, or the last requests, were
+	// not complete.
 	Truncated bool
+	// requests are those that are not Entries, as [FileRequests] has them.
+	requests []byte
 }

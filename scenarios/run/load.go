@@ -133,12 +133,8 @@ func timeoutOf(load scenarios.Load) time.Duration {
 
 // request records a request.
 func (c *conductor) request(g *generator, r traffic.Result) {
-	entry := reports.RequestEntry{
-		Load: g.load.Name, Seq: r.Seq, Sent: r.Sent, Done: r.Done, Code: r.Code, Error: r.Error,
-		Skipped: r.Skipped, Instance: r.Instance, Version: r.Version, Target: r.Target, By: r.By,
-	}
-	g.tally.add(entry, r.Due)
-	c.add(reports.Entry{At: r.Due, Kind: reports.KindRequest, Request: &entry})
+	g.tally.add(r)
+	c.journal.Request(g.load.Name, r)
 }
 
 // closeLoad records what a generator said at its end, or that it said nothing.

@@ -7,6 +7,7 @@ import (
 	"squall/reports"
 	"squall/scenarios"
 	"squall/workloads/schedule"
+	"squall/workloads/traffic"
 )
 
 const (
@@ -41,15 +42,15 @@ func (t *tally) begin(from reports.Offset) {
 }
 
 // add counts a result.
-func (t *tally) add(r reports.RequestEntry, due reports.Offset) {
+func (t *tally) add(r traffic.Result) {
 	if r.Skipped {
 		return
 	}
-	good := r.Error == "" && t.load.Good.Status.Has(r.Code) && r.Done-due <= t.load.Good.Within
+	good := r.Error == "" && t.load.Good.Status.Has(r.Code) && r.Done-r.Due <= t.load.Good.Within
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended++
-	at := int((due - t.from) / slot)
+	at := int((r.Due - t.from) / slot)
 	if !good || at < 0 {
 		t.bad++
 		return
