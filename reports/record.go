@@ -80,21 +80,22 @@ type Host struct {
 // pointers is set, the one that Kind names. Entries are written as they become
 // known, so a reader must not rely on the order of At.
 type Entry struct {
-	At       Offset         `json:"at"`
-	Kind     Kind           `json:"kind"`
-	Phase    *PhaseEntry    `json:"phase,omitempty"`
-	Request  *RequestEntry  `json:"request,omitempty"`
-	Load     *LoadEntry     `json:"load,omitempty"`
-	Event    *EventEntry    `json:"event,omitempty"`
-	Pod      *PodEntry      `json:"pod,omitempty"`
-	Workload *WorkloadEntry `json:"workload,omitempty"`
-	Endpoint *EndpointEntry `json:"endpoint,omitempty"`
-	Timers   *TimersEntry   `json:"timers,omitempty"`
-	Node     *NodeEntry     `json:"node,omitempty"`
-	Notice   *NoticeEntry   `json:"notice,omitempty"`
-	Log      *LogEntry      `json:"log,omitempty"`
-	Trouble  *TroubleEntry  `json:"trouble,omitempty"`
-	End      *EndEntry      `json:"end,omitempty"`
+	At        Offset          `json:"at"`
+	Kind      Kind            `json:"kind"`
+	Phase     *PhaseEntry     `json:"phase,omitempty"`
+	Request   *RequestEntry   `json:"request,omitempty"`
+	Load      *LoadEntry      `json:"load,omitempty"`
+	Latencies *LatenciesEntry `json:"latencies,omitempty"`
+	Event     *EventEntry     `json:"event,omitempty"`
+	Pod       *PodEntry       `json:"pod,omitempty"`
+	Workload  *WorkloadEntry  `json:"workload,omitempty"`
+	Endpoint  *EndpointEntry  `json:"endpoint,omitempty"`
+	Timers    *TimersEntry    `json:"timers,omitempty"`
+	Node      *NodeEntry      `json:"node,omitempty"`
+	Notice    *NoticeEntry    `json:"notice,omitempty"`
+	Log       *LogEntry       `json:"log,omitempty"`
+	Trouble   *TroubleEntry   `json:"trouble,omitempty"`
+	End       *EndEntry       `json:"end,omitempty"`
 }
 
 // Kind says what an [Entry] is about.
@@ -102,19 +103,20 @@ type Kind string
 
 // The kinds of entries.
 const (
-	KindPhase    Kind = "phase"
-	KindRequest  Kind = "request"
-	KindLoad     Kind = "load"
-	KindEvent    Kind = "event"
-	KindPod      Kind = "pod"
-	KindWorkload Kind = "workload"
-	KindEndpoint Kind = "endpoint"
-	KindTimers   Kind = "timers"
-	KindNode     Kind = "node"
-	KindNotice   Kind = "notice"
-	KindLog      Kind = "log"
-	KindTrouble  Kind = "trouble"
-	KindEnd      Kind = "end"
+	KindPhase     Kind = "phase"
+	KindRequest   Kind = "request"
+	KindLoad      Kind = "load"
+	KindLatencies Kind = "latencies"
+	KindEvent     Kind = "event"
+	KindPod       Kind = "pod"
+	KindWorkload  Kind = "workload"
+	KindEndpoint  Kind = "endpoint"
+	KindTimers    Kind = "timers"
+	KindNode      Kind = "node"
+	KindNotice    Kind = "notice"
+	KindLog       Kind = "log"
+	KindTrouble   Kind = "trouble"
+	KindEnd       Kind = "end"
 )
 
 // PhaseEntry says that a phase began at the entry's At. A phase ends where the

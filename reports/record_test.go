@@ -41,6 +41,7 @@ func entries() []reports.Entry {
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: "browse", Seq: 8, Code: 200, By: map[string]string{"version": "v1"}}},
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: `back\slash`, Seq: 5, Version: "<v&1>", By: map[string]string{"x": "1"}}},
 		{At: 3, Kind: reports.KindLoad, Load: &reports.LoadEntry{Load: "browse", Planned: 2, Sent: 1, Skipped: 1, Complete: true}},
+		{At: 3, Kind: reports.KindLatencies, Latencies: &reports.LatenciesEntry{Load: "browse", Good: true, Class: sample.Full, Count: 1, Histogram: "AAA+/="}},
 		{At: 4, Kind: reports.KindEvent, Event: &reports.EventEntry{Name: "kill", Stage: reports.StageInjected,
 			Victims: []reports.Victim{{Role: "catalog", Pod: "shop/catalog-a", UID: "u", Node: "worker-1"}}}},
 		{At: 5, Kind: reports.KindPod, Pod: &reports.PodEntry{Name: "shop/catalog-a", UID: "u", Terminating: true,

@@ -175,6 +175,7 @@ func (e *Entry) check() error {
 		{KindPhase, e.Phase != nil},
 		{KindRequest, e.Request != nil},
 		{KindLoad, e.Load != nil},
+		{KindLatencies, e.Latencies != nil},
 		{KindEvent, e.Event != nil},
 		{KindPod, e.Pod != nil},
 		{KindWorkload, e.Workload != nil},
