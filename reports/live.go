@@ -30,6 +30,7 @@ type Live struct {
 	loaded   bool      // Load has been called in this run
 	rate     uint64
 	bad      uint64
+	p99      time.Duration
 	closed   bool
 
 	stop    chan struct{}
@@ -59,7 +60,7 @@ func (l *Live) Phase(name string, left time.Duration) {
 		return
 	}
 	if name == firstPhase {
-		l.loaded, l.rate, l.bad = false, 0, 0
+		l.loaded, l.rate, l.bad, l.p99 = false, 0, 0, 0
 	}
 	l.phase, l.ends = clean(name), time.Time{}
 	if left > 0 {
@@ -74,6 +75,14 @@ func (l *Live) Load(sentPerSec, bad uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.loaded, l.rate, l.bad = true, sentPerSec, bad
+}
+
+// Latency says what 99 of 100 answers of the last second took at most; 0 when
+// there were none.
+func (l *Live) Latency(p99 time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.p99 = p99
 }
 
 // Say writes a line that stays, an event for example.
@@ -154,6 +163,9 @@ func (l *Live) line() string {
 	line := l.clock() + "  " + pad(l.phase, 8)
 	if l.loaded {
 		line += fmt.Sprintf("  %d/s  %d bad", l.rate, l.bad)
+	}
+	if l.loaded && l.p99 > 0 {
+		line += "  p99 " + Duration(l.p99)
 	}
 	if !l.ends.IsZero() {
 		left := max(0, time.Until(l.ends)).Round(time.Second)

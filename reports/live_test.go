@@ -62,10 +62,13 @@ func TestLiveForgetsTheLoadOfTheRunBefore(t *testing.T) {
 		var out screen
 		live := reports.NewLive(&out, false)
 		live.Load(200, 3)
+		live.Latency(12 * time.Millisecond)
 		live.Phase("down", 0)
 		live.Phase("up", 0)
+		live.Load(100, 0)
+		live.Phase("deploy", 0)
 		live.Close()
-		assert.Equal(t, "   0.0s  down      200/s  3 bad\n   0.0s  up      \n", out.String())
+		assert.Equal(t, "   0.0s  down      200/s  3 bad  p99 12ms\n   0.0s  up      \n   0.0s  deploy    100/s  0 bad\n", out.String())
 	})
 }
 

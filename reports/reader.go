@@ -33,6 +33,9 @@ func Open(dir string) (*Record, error) {
 	defer file.Close()
 	r := reader{path: path, in: bufio.NewReaderSize(file, 1<<16), names: map[string]string{}, maps: map[string]map[string]string{}}
 	rec, err := r.read()
+	if err == nil && rec.Header.Format == Format {
+		err = rec.readRequests(dir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -82,9 +85,9 @@ func (r *reader) read() (*Record, error) {
 	if err := json.Unmarshal(header, &rec.Header); err != nil {
 		return nil, fmt.Errorf("%s:1: the first line is no header: %w", r.path, err)
 	}
-	if rec.Header.Format != Format {
-		return nil, fmt.Errorf("%s:1: the record's format is %q, this version of squall reads %q only",
-			r.path, rec.Header.Format, Format)
+	if rec.Header.Format != Format && rec.Header.Format != formatInLines {
+		return nil, fmt.Errorf("%s:1: the record's format is %q, this version of squall reads %q and %q only",
+			r.path, rec.Header.Format, formatInLines, Format)
 	}
 	for {
 		raw, whole, err := r.next()

@@ -10,16 +10,27 @@
 // squall/scenarios/judge.
 package reports
 
-import "time"
+import (
+	"time"
+
+	"squall/workloads/sample"
+)
 
 // Format names the layout of a record. A reader refuses a format it does not
 // know.
-const Format = "squall.dev/record/v1"
+const Format = "squall.dev/record/v2"
+
+// formatInLines is the layout before: requests were entries of the journal. Such
+// records are read as ever.
+const formatInLines = "squall.dev/record/v1"
 
 // The files of a record's folder.
 const (
 	// FileRecord is the journal: a [Header] line, then one [Entry] a line.
 	FileRecord = "record.jsonl"
+	// FileRequests are the requests of all loads, as squall/workloads/sample
+	// writes them.
+	FileRequests = "requests.bin"
 	// FileScenario is the scenario as it was run: defaults filled in, the
 	// twin's patch applied.
 	FileScenario = "scenario.yaml"
@@ -72,21 +83,22 @@ type Host struct {
 // pointers is set, the one that Kind names. Entries are written as they become
 // known, so a reader must not rely on the order of At.
 type Entry struct {
-	At       Offset         `json:"at"`
-	Kind     Kind           `json:"kind"`
-	Phase    *PhaseEntry    `json:"phase,omitempty"`
-	Request  *RequestEntry  `json:"request,omitempty"`
-	Load     *LoadEntry     `json:"load,omitempty"`
-	Event    *EventEntry    `json:"event,omitempty"`
-	Pod      *PodEntry      `json:"pod,omitempty"`
-	Workload *WorkloadEntry `json:"workload,omitempty"`
-	Endpoint *EndpointEntry `json:"endpoint,omitempty"`
-	Timers   *TimersEntry   `json:"timers,omitempty"`
-	Node     *NodeEntry     `json:"node,omitempty"`
-	Notice   *NoticeEntry   `json:"notice,omitempty"`
-	Log      *LogEntry      `json:"log,omitempty"`
-	Trouble  *TroubleEntry  `json:"trouble,omitempty"`
-	End      *EndEntry      `json:"end,omitempty"`
+	At        Offset          `json:"at"`
+	Kind      Kind            `json:"kind"`
+	Phase     *PhaseEntry     `json:"phase,omitempty"`
+	Request   *RequestEntry   `json:"request,omitempty"`
+	Load      *LoadEntry      `json:"load,omitempty"`
+	Latencies *LatenciesEntry `json:"latencies,omitempty"`
+	Event     *EventEntry     `json:"event,omitempty"`
+	Pod       *PodEntry       `json:"pod,omitempty"`
+	Workload  *WorkloadEntry  `json:"workload,omitempty"`
+	Endpoint  *EndpointEntry  `json:"endpoint,omitempty"`
+	Timers    *TimersEntry    `json:"timers,omitempty"`
+	Node      *NodeEntry      `json:"node,omitempty"`
+	Notice    *NoticeEntry    `json:"notice,omitempty"`
+	Log       *LogEntry       `json:"log,omitempty"`
+	Trouble   *TroubleEntry   `json:"trouble,omitempty"`
+	End       *EndEntry       `json:"end,omitempty"`
 }
 
 // Kind says what an [Entry] is about.
@@ -94,19 +106,20 @@ type Kind string
 
 // The kinds of entries.
 const (
-	KindPhase    Kind = "phase"
-	KindRequest  Kind = "request"
-	KindLoad     Kind = "load"
-	KindEvent    Kind = "event"
-	KindPod      Kind = "pod"
-	KindWorkload Kind = "workload"
-	KindEndpoint Kind = "endpoint"
-	KindTimers   Kind = "timers"
-	KindNode     Kind = "node"
-	KindNotice   Kind = "notice"
-	KindLog      Kind = "log"
-	KindTrouble  Kind = "trouble"
-	KindEnd      Kind = "end"
+	KindPhase     Kind = "phase"
+	KindRequest   Kind = "request"
+	KindLoad      Kind = "load"
+	KindLatencies Kind = "latencies"
+	KindEvent     Kind = "event"
+	KindPod       Kind = "pod"
+	KindWorkload  Kind = "workload"
+	KindEndpoint  Kind = "endpoint"
+	KindTimers    Kind = "timers"
+	KindNode      Kind = "node"
+	KindNotice    Kind = "notice"
+	KindLog       Kind = "log"
+	KindTrouble   Kind = "trouble"
+	KindEnd       Kind = "end"
 )
 
 // PhaseEntry says that a phase began at the entry's At. A phase ends where the
@@ -117,7 +130,9 @@ type PhaseEntry struct {
 }
 
 // RequestEntry is one request of a load. At is the moment when it was due.
-// Latency runs from At to Done. A skipped request was never sent.
+// Latency runs from At to Done. A skipped request was never sent. A [Writer] puts
+// requests into [FileRequests]; they are lines of the journal in old records
+// only. [Record.EachRequest] knows both.
 type RequestEntry struct {
 	Load     string `json:"load"`
 	Seq      uint64 `json:"seq"`
@@ -131,6 +146,8 @@ type RequestEntry struct {
 	Target   string `json:"target,omitempty"`   // which it was drawn to, of several
 	// By are values of the answer's headers, as the load asks for them.
 	By map[string]string `json:"by,omitempty"`
+	// Class is how much of what was asked the answer gave.
+	Class sample.Class `json:"class,omitempty"`
 }
 
 // LoadEntry closes a load: what was planned and what became of it, by the
@@ -248,8 +265,11 @@ type EndEntry struct {
 type Record struct {
 	Header  Header
 	Entries []Entry
-	// Truncated is true when the journal's last line was not complete.
+	// Truncated is true when the journal's last line, or the last requests, were
+	// not complete.
 	Truncated bool
 	// Dir is the folder that it was read from, empty for one that was not.
 	Dir string
+	// requests are those that are not Entries, as [FileRequests] has them.
+	requests []byte
 }

@@ -1,10 +1,12 @@
 package reports_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"squall/reports"
+	"squall/workloads/sample"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -38,6 +41,7 @@ func entries() []reports.Entry {
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: "browse", Seq: 8, Code: 200, By: map[string]string{"version": "v1"}}},
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: `back\slash`, Seq: 5, Version: "<v&1>", By: map[string]string{"x": "1"}}},
 		{At: 3, Kind: reports.KindLoad, Load: &reports.LoadEntry{Load: "browse", Planned: 2, Sent: 1, Skipped: 1, Complete: true}},
+		{At: 3, Kind: reports.KindLatencies, Latencies: &reports.LatenciesEntry{Load: "browse", Good: true, Class: sample.Full, Count: 1, Histogram: "AAA+/="}},
 		{At: 4, Kind: reports.KindEvent, Event: &reports.EventEntry{Name: "kill", Stage: reports.StageInjected,
 			Victims: []reports.Victim{{Role: "catalog", Pod: "shop/catalog-a", UID: "u", Node: "worker-1"}}}},
 		{At: 5, Kind: reports.KindPod, Pod: &reports.PodEntry{Name: "shop/catalog-a", UID: "u", Terminating: true,
@@ -50,6 +54,51 @@ func entries() []reports.Entry {
 		{At: 8, Kind: reports.KindTrouble, Trouble: &reports.TroubleEntry{Class: reports.TroubleGenerator, What: "it died"}},
 		{At: 9, Kind: reports.KindEnd, End: &reports.EndEntry{CPUSeconds: 1.5}},
 	}
+}
+
+// lines are the entries that are lines of the journal: all but requests.
+func lines() []reports.Entry {
+	return slices.DeleteFunc(entries(), func(e reports.Entry) bool { return e.Kind == reports.KindRequest })
+}
+
+// requests are those of a record, as entries.
+func requests(rec *reports.Record) (all []reports.Entry) {
+	rec.EachRequest(func(load string, one sample.Sample) {
+		all = append(all, reports.Entry{At: one.Due, Kind: reports.KindRequest, Request: &reports.RequestEntry{
+			Load: load, Seq: one.Seq, Sent: one.Sent, Done: one.Done, Code: one.Code, Error: one.Error, Skipped: one.Skipped,
+			Instance: one.Instance, Version: one.Version, Target: one.Target, By: one.By, Class: one.Class,
+		}})
+	})
+	return all
+}
+
+// onlyRequests are the requests among entries.
+func onlyRequests(all []reports.Entry) (some []reports.Entry) {
+	for _, e := range all {
+		if e.Kind == reports.KindRequest {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
+// old makes a record as it was when requests were lines of the journal, and
+// returns its folder.
+func old(t testing.TB, all []reports.Entry) string {
+	t.Helper()
+	dir := write(t, nil)
+	h := header()
+	h.Format = "squall.dev/record/v1"
+	text, err := json.Marshal(h)
+	require.NoError(t, err)
+	for _, e := range all {
+		line, err := json.Marshal(e)
+		require.NoError(t, err)
+		text = append(append(text, '\n'), line...)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, reports.FileRecord), append(text, '\n'), 0o644))
+	require.NoError(t, os.Remove(filepath.Join(dir, reports.FileRequests)))
+	return dir
 }
 
 // write makes a record and returns its folder.
@@ -70,7 +119,16 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 	want := header()
 	want.Format = reports.Format
 	assert.Equal(t, want, rec.Header)
+	assert.Equal(t, lines(), rec.Entries)
+	assert.Equal(t, onlyRequests(entries()), requests(rec))
+	assert.False(t, rec.Truncated)
+}
+
+func TestAnOldRecordIsRead(t *testing.T) {
+	rec, err := reports.Open(old(t, entries()))
+	require.NoError(t, err)
 	assert.Equal(t, entries(), rec.Entries)
+	assert.Equal(t, onlyRequests(entries()), requests(rec))
 	assert.False(t, rec.Truncated)
 }
 
@@ -79,7 +137,7 @@ func TestARecordIsReadableByAll(t *testing.T) {
 	require.NoError(t, reports.WriteVerdict(dir, reports.Verdict{Outcome: reports.Pass}))
 	all, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	assert.Len(t, all, 4)
+	assert.Len(t, all, 5)
 	for _, one := range all {
 		info, err := one.Info()
 		require.NoError(t, err)
@@ -100,7 +158,8 @@ func TestARecordIsNeverOverwritten(t *testing.T) {
 	assert.ErrorContains(t, err, dir+" holds a record already")
 	rec, err := reports.Open(dir)
 	require.NoError(t, err)
-	assert.Len(t, rec.Entries, len(entries()))
+	assert.Len(t, rec.Entries, len(lines()))
+	assert.Len(t, requests(rec), len(entries())-len(lines()))
 }
 
 func TestManyMayAddAtOnce(t *testing.T) {
@@ -120,7 +179,7 @@ func TestManyMayAddAtOnce(t *testing.T) {
 	require.NoError(t, w.Close(), "twice")
 	rec, err := reports.Open(dir)
 	require.NoError(t, err)
-	assert.Len(t, rec.Entries, 4000)
+	assert.Len(t, requests(rec), 4000)
 }
 
 func TestEntriesReachTheDiskWithinASecond(t *testing.T) {
@@ -130,11 +189,16 @@ func TestEntriesReachTheDiskWithinASecond(t *testing.T) {
 		require.NoError(t, err)
 		defer w.Close()
 		w.Add(entries()[0])
+		w.Add(entries()[1])
+		w.Request("browse", sample.Sample{Seq: 9, Answer: &sample.Answer{Code: 200}})
 		time.Sleep(1100 * time.Millisecond)
 		synctest.Wait()
 		raw, err := os.ReadFile(filepath.Join(dir, reports.FileRecord))
 		require.NoError(t, err)
 		assert.Equal(t, 2, strings.Count(string(raw), "\n"))
+		rec, err := reports.Open(dir)
+		require.NoError(t, err)
+		assert.Len(t, requests(rec), 2)
 	})
 }
 
@@ -154,8 +218,7 @@ func TestACutOffLastLineIsNoError(t *testing.T) {
 	path := filepath.Join(dir, reports.FileRecord)
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
-	lines := strings.SplitAfter(string(whole), "\n")
-	first := len(lines[0])
+	first := strings.IndexByte(string(whole), '\n') + 1
 	for cut := first; cut < len(whole); cut++ {
 		require.NoError(t, os.WriteFile(path, whole[:cut], 0o644))
 		rec, err := reports.Open(dir)
@@ -164,8 +227,34 @@ func TestACutOffLastLineIsNoError(t *testing.T) {
 		assert.Equal(t, !complete, rec.Truncated, "cut at %d", cut)
 		least := strings.Count(string(whole[:cut]), "\n") - 1
 		require.GreaterOrEqual(t, len(rec.Entries), least)
-		assert.Equal(t, entries()[:len(rec.Entries)], append([]reports.Entry{}, rec.Entries...))
+		assert.Equal(t, lines()[:len(rec.Entries)], append([]reports.Entry{}, rec.Entries...))
 	}
+}
+
+func TestCutOffRequestsAreNoError(t *testing.T) {
+	dir := write(t, entries())
+	path := filepath.Join(dir, reports.FileRequests)
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	want := onlyRequests(entries())
+	seen := map[int]bool{}
+	for cut := 1; cut < len(whole); cut++ {
+		require.NoError(t, os.WriteFile(path, whole[:cut], 0o644))
+		rec, err := reports.Open(dir)
+		require.NoError(t, err, "cut at %d", cut)
+		got := requests(rec)
+		seen[len(got)] = true
+		assert.Equal(t, want[:len(got)], append([]reports.Entry{}, got...))
+		if cut > len(sample.Magic) && len(got) == 0 {
+			assert.True(t, rec.Truncated, "cut at %d", cut)
+		}
+	}
+	assert.Len(t, seen, 2, "none, and those of the first load")
+	whole[len(whole)-1] ^= 1
+	require.NoError(t, os.WriteFile(path, whole, 0o644))
+	_, err = reports.Open(dir)
+	assert.ErrorContains(t, err, "requests.bin: at byte ")
+	assert.ErrorContains(t, err, "does not have its checksum")
 }
 
 func TestOpenSaysWhatIsWrong(t *testing.T) {
@@ -201,7 +290,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"the wrong part":  {replaceLine(4, `{"at":1,"kind":"pod","end":{}}`+"\n"), `record.jsonl:4: an entry of kind "pod"`},
 		"a huge line":     {replaceLine(4, strings.Repeat("x", 5<<20)+"\n"), "record.jsonl:4: the line is longer than"},
 		"no header":       {replaceLine(1, "x\n"), "record.jsonl:1: the first line is no header"},
-		"another format":  {replaceLine(1, `{"format":"squall.dev/record/v9"}`+"\n"), `record.jsonl:1: the record's format is "squall.dev/record/v9", this version of squall reads "squall.dev/record/v1" only`},
+		"another format":  {replaceLine(1, `{"format":"squall.dev/record/v9"}`+"\n"), `record.jsonl:1: the record's format is "squall.dev/record/v9", this version of squall reads "squall.dev/record/v1" and "squall.dev/record/v2" only`},
 		"empty": {func(t *testing.T, dir string) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, reports.FileRecord), nil, 0o644))
 		}, "record.jsonl:1: the first line is not complete"},
@@ -209,6 +298,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, reports.FileRecord), []byte(`{"format":"squ`), 0o644))
 		}, "record.jsonl:1: the first line is not complete"},
 		"no journal":  {remove(reports.FileRecord), "is not a complete record: it has no record.jsonl"},
+		"no requests": {remove(reports.FileRequests), "is not a complete record: it has no requests.bin"},
 		"no scenario": {remove(reports.FileScenario), "is not a complete record: it has no scenario.yaml"},
 		"no plan":     {remove(reports.FilePlan), "is not a complete record: it has no plan.json"},
 		"nothing":     {remove("."), "there is no record"},
@@ -219,6 +309,9 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, entries())
+			if name != "no requests" { // what was before is read in more ways
+				dir = old(t, entries())
+			}
 			if name == "nothing" {
 				dir = filepath.Join(dir, "absent")
 			} else {
@@ -244,7 +337,7 @@ func TestTextsAreKeptOnce(t *testing.T) {
 			Load: "browse", Seq: uint64(i), Code: 200, Instance: "catalog-6f9c7c8d5-abcde", Version: "v1",
 		}})
 	}
-	dir := write(t, all)
+	dir := old(t, all)
 	var rec *reports.Record
 	allocations := testing.AllocsPerRun(1, func() {
 		var err error
@@ -284,10 +377,13 @@ func BenchmarkOpen(b *testing.B) {
 			Instance: "catalog-6f9c7c8d5-abcde", Version: "v1",
 		}})
 	}
-	dir := write(b, all)
-	b.ReportAllocs()
-	for b.Loop() {
-		_, err := reports.Open(dir)
-		require.NoError(b, err)
+	for name, dir := range map[string]string{"now": write(b, all), "old": old(b, all)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := reports.Open(dir)
+				require.NoError(b, err)
+			}
+		})
 	}
 }

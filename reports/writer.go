@@ -20,6 +20,7 @@ type Writer struct {
 	mu     sync.Mutex
 	file   *os.File
 	buf    *bufio.Writer
+	loads  *requestsWriter
 	err    error // the first one; nothing is written after it
 	closed bool
 
@@ -47,13 +48,17 @@ func Create(dir string, h Header, scenario, plan []byte) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("begin the record: %w", err)
 	}
+	loads, err := createRequests(dir)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	w := &Writer{
-		file: file, buf: bufio.NewWriterSize(file, 1<<16),
+		file: file, loads: loads, buf: bufio.NewWriterSize(file, 1<<16),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	h.Format = Format
 	if err := w.begin(dir, h, scenario, plan); err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, errors.Join(err, file.Close(), loads.file.Close())
 	}
 	go w.flushLoop()
 	return w, nil
@@ -80,7 +85,7 @@ func (w *Writer) begin(dir string, h Header, scenario, plan []byte) error {
 	return nil
 }
 
-// Add appends an entry. It reaches the disk within about a second. The first
+// Add appends an entry; a request as [Writer.Request] does. It reaches the disk within about a second. The first
 // error is kept for [Writer.Close], and nothing is written after it; so is what
 // is added after Close dropped.
 func (w *Writer) Add(e Entry) {
@@ -91,6 +96,10 @@ func (w *Writer) Add(e Entry) {
 	}
 	if err := e.check(); err != nil {
 		w.err = fmt.Errorf("add to the record %s: %w", w.file.Name(), err)
+		return
+	}
+	if e.Kind == KindRequest {
+		w.loads.add(e.Request.Load, e.Request.sample(e.At, &w.loads.shared))
 		return
 	}
 	w.line(e)
@@ -127,7 +136,7 @@ func (w *Writer) flush() {
 	if w.err != nil {
 		return
 	}
-	if err := w.buf.Flush(); err != nil {
+	if err := errors.Join(w.buf.Flush(), w.loads.flush()); err != nil {
 		w.err = fmt.Errorf("write to the record %s: %w", w.file.Name(), err)
 	}
 }
@@ -147,10 +156,10 @@ func (w *Writer) Close() error {
 	w.mu.Lock()
 
 	w.flush()
-	if err := w.file.Sync(); err != nil && w.err == nil {
+	if err := errors.Join(w.file.Sync(), w.loads.file.Sync()); err != nil && w.err == nil {
 		w.err = fmt.Errorf("write the record %s to the disk: %w", w.file.Name(), err)
 	}
-	if err := w.file.Close(); err != nil && w.err == nil {
+	if err := errors.Join(w.file.Close(), w.loads.file.Close()); err != nil && w.err == nil {
 		w.err = fmt.Errorf("close the record: %w", err)
 	}
 	return w.err
@@ -166,6 +175,7 @@ func (e *Entry) check() error {
 		{KindPhase, e.Phase != nil},
 		{KindRequest, e.Request != nil},
 		{KindLoad, e.Load != nil},
+		{KindLatencies, e.Latencies != nil},
 		{KindEvent, e.Event != nil},
 		{KindPod, e.Pod != nil},
 		{KindWorkload, e.Workload != nil},

@@ -25,8 +25,8 @@ func imports() []row {
 			"is the one place where all parts meet; clusters come to it as an interface, so it knows no provider; it has its record judged before it returns"},
 		{"scenarios/suite/...", []string{"scenarios", "scenarios/plan", "scenarios/run", "scenarios/judge", "reports"},
 			"runs and judges many scenarios, through what runs and judges one"},
-		{"scenarios/judge/...", []string{"scenarios", "scenarios/plan", "scenarios/oracle", "reports", "workloads/history", "workloads/schedule"},
-			"judges a saved record on a machine with no cluster; requests were due when the schedule says"},
+		{"scenarios/judge/...", []string{"scenarios", "scenarios/plan", "scenarios/oracle", "reports", "workloads/history", "workloads/sample", "workloads/schedule"},
+			"judges a saved record on a machine with no cluster; requests were due when the schedule says, and are as they were written"},
 		{"scenarios/oracle/...", []string{"scenarios", "scenarios/plan", "reports"},
 			"predicts from numbers that were recorded, not from a live cluster"},
 		{"scenarios/plan/...", []string{"scenarios", "chaos", "workloads", "workloads/schedule", "workloads/shop"},
@@ -36,11 +36,12 @@ func imports() []row {
 			"parses and validates with what can be decoded and rendered without a cluster; a load's legs become a schedule, its placeholders are read"},
 		{"cluster/...", []string{"workloads/image/..."}, "is of use without the rest; the images that its nodes hold come from a leaf"},
 		{"workloads/image/...", nil, "is a leaf, so that clusters may import it"},
+		{"workloads/sample", nil, "is how requests are written down, which generator, recorder and judge share"},
 		{"workloads/schedule", nil, "is arithmetic, which planner, generator and judge share"},
 		{"workloads/draw", nil, "is arithmetic, which parser, generator and judge share"},
 		{"workloads/...", nil, "knows neither what made the cluster nor what breaks it"},
 		{"chaos/...", nil, "sees the cluster through chaos.Env alone, so that any cluster will do"},
-		{"reports/...", nil, "is a set of pure functions of a record, whatever made the record"},
+		{"reports/...", []string{"workloads/sample"}, "is a set of pure functions of a record, whatever made the record; a leaf says how requests are written in it"},
 	}
 }
 

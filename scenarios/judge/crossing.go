@@ -51,7 +51,7 @@ func (s *supposition) after(at reports.Offset) {
 		})])
 		for n := from; n < len(load.samples); n++ {
 			one := s.real[i].samples[n]
-			load.samples[n] = sample{due: one.due, seq: one.seq, result: good, request: one.request}
+			load.samples[n] = request{due: one.due, seq: one.seq, result: good, answer: one.answer}
 		}
 		load.count()
 		load.sorted, load.parts = map[[2]int][]reports.Offset{}, nil

@@ -12,7 +12,7 @@ func (r *run) addressed(s *series) []string {
 	from, weights := r.scenario.Draws(s.load, r.header.Seed)
 	astray := 0
 	for _, one := range s.samples {
-		if one.request.Target != targets[from.Pick(one.seq, weights)].Name {
+		if one.answer.Target != targets[from.Pick(one.seq, weights)].Name {
 			astray++
 		}
 	}

@@ -18,11 +18,11 @@ type only struct{ key, value string }
 
 // has tells whether a request is one of them. An answer without the header, and
 // no answer, has the empty value.
-func (o only) has(s sample) bool {
+func (o only) has(s request) bool {
 	if o.key == "" {
-		return s.request.Target == o.value
+		return s.answer.Target == o.value
 	}
-	return s.request.By[o.key] == o.value
+	return s.answer.By[o.key] == o.value
 }
 
 // String is it as an expression writes it.

@@ -7,6 +7,7 @@ import (
 
 	"squall/reports"
 	"squall/scenarios"
+	"squall/workloads/sample"
 )
 
 // phases are the timed phases that a sound record has, in their order.
@@ -112,6 +113,14 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 	for line := range rec.Entries {
 		r.take(line, &rec.Entries[line], byLoad, byStep)
 	}
+	rec.EachRequest(func(load string, one sample.Sample) {
+		r.took = max(r.took, one.Due)
+		if s := byLoad[load]; s != nil {
+			s.add(one)
+		} else {
+			r.stranger(load)
+		}
+	})
 	r.seal()
 	return r
 }
@@ -135,12 +144,6 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 			return
 		}
 		r.starts[e.Phase.Name] = e.At
-	case reports.KindRequest:
-		if s := byLoad[e.Request.Load]; s != nil {
-			s.add(e.At, e.Request)
-		} else {
-			r.stranger(e.Request.Load)
-		}
 	case reports.KindLoad:
 		if s := byLoad[e.Load.Load]; s != nil {
 			s.closing, s.closings = e.Load, s.closings+1

@@ -8,14 +8,15 @@ import (
 
 	"squall/reports"
 	"squall/scenarios"
+	"squall/workloads/sample"
 )
 
-// sample is one request as the measures see it.
-type sample struct {
+// request is one request as the measures see it. There may be millions.
+type request struct {
 	due, latency, lag reports.Offset
 	seq               uint64
+	answer            *sample.Answer // shared, and not nil
 	result            result
-	request           *reports.RequestEntry
 }
 
 // result is what became of a request.
@@ -31,7 +32,7 @@ const (
 type series struct {
 	load    scenarios.Load
 	pace    scenarios.Pace // as this run sends it
-	samples []sample
+	samples []request
 	// goods[i] and sents[i] count the good and the sent among the first i.
 	goods, sents []int
 	closing      *reports.LoadEntry
@@ -41,8 +42,8 @@ type series struct {
 }
 
 // add takes a request as the record has it.
-func (s *series) add(due reports.Offset, r *reports.RequestEntry) {
-	one := sample{due: due, seq: r.Seq, latency: r.Done - due, lag: r.Sent - due, result: bad, request: r}
+func (s *series) add(r sample.Sample) {
+	one := request{due: r.Due, seq: r.Seq, latency: r.Done - r.Due, lag: r.Sent - r.Due, result: bad, answer: r.Answer}
 	switch {
 	case r.Skipped:
 		one.result = skipped
@@ -54,7 +55,7 @@ func (s *series) add(due reports.Offset, r *reports.RequestEntry) {
 
 // seal sorts the requests and counts them, once all are known.
 func (s *series) seal() {
-	slices.SortFunc(s.samples, func(a, b sample) int {
+	slices.SortFunc(s.samples, func(a, b request) int {
 		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq))
 	})
 	s.goods = make([]int, len(s.samples)+1)

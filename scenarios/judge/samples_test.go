@@ -15,7 +15,7 @@ func random(r *rand.Rand, span int) *series {
 	s := &series{}
 	for due := range span {
 		for r.IntN(4) == 0 {
-			s.samples = append(s.samples, sample{
+			s.samples = append(s.samples, request{
 				due: reports.Offset(due), seq: uint64(len(s.samples)), result: result(r.IntN(3)),
 			})
 		}

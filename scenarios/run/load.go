@@ -69,7 +69,7 @@ func (c *conductor) generator(load scenarios.Load) (*generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &generator{load: load, pace: pace, tally: tally{load: load}, ended: make(chan struct{})}
+	g := &generator{load: load, pace: pace, tally: tally{load: load, latencies: latencies{load: load.Name}}, ended: make(chan struct{})}
 	if g.tally.times, err = schedule.New(c.scenario.Spec.Phases.Legs(pace)); err != nil {
 		return nil, fmt.Errorf("load %q: %w", load.Name, err)
 	}
@@ -133,12 +133,10 @@ func timeoutOf(load scenarios.Load) time.Duration {
 
 // request records a request.
 func (c *conductor) request(g *generator, r traffic.Result) {
-	entry := reports.RequestEntry{
-		Load: g.load.Name, Seq: r.Seq, Sent: r.Sent, Done: r.Done, Code: r.Code, Error: r.Error,
-		Skipped: r.Skipped, Instance: r.Instance, Version: r.Version, Target: r.Target, By: r.By,
+	for _, entry := range g.tally.add(r) {
+		c.add(entry)
 	}
-	g.tally.add(entry, r.Due)
-	c.add(reports.Entry{At: r.Due, Kind: reports.KindRequest, Request: &entry})
+	c.journal.Request(g.load.Name, r)
 }
 
 // closeLoad records what a generator said at its end, or that it said nothing.
@@ -147,6 +145,9 @@ func (c *conductor) closeLoad(g *generator, said traffic.Summary, err error, abo
 	ordered, ending := g.ordered, g.ending
 	g.mu.Unlock()
 	if ordered {
+		for _, entry := range g.tally.rest() {
+			c.add(entry)
+		}
 		c.add(reports.Entry{At: c.clock.now(), Kind: reports.KindLoad, Load: &reports.LoadEntry{
 			Load: g.load.Name, Planned: said.Planned, Sent: said.Sent, Skipped: said.Skipped, Complete: err == nil,
 		}})

@@ -12,6 +12,7 @@ import (
 	"squall/cluster"
 	"squall/reports"
 	"squall/workloads/image"
+	"squall/workloads/sample"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -74,12 +75,14 @@ func requireSums(t *testing.T, rec *reports.Record) {
 	var requests, closed uint64
 	first := reports.Never
 	services, roles := map[string]bool{}, map[string]bool{}
+	rec.EachRequest(func(load string, one sample.Sample) {
+		assert.Equal(t, "browse", load)
+		requests++
+		first = min(first, one.Due)
+		assert.NotEmpty(t, one.Instance+one.Error)
+	})
 	for _, e := range rec.Entries {
 		switch e.Kind {
-		case reports.KindRequest:
-			requests++
-			first = min(first, e.At)
-			assert.NotEmpty(t, e.Request.Instance+e.Request.Error)
 		case reports.KindLoad:
 			closed++
 			assert.True(t, e.Load.Complete)

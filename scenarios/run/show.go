@@ -23,6 +23,12 @@ func (s show) load(sentPerSec, bad uint64) {
 	}
 }
 
+func (s show) latency(p99 time.Duration) {
+	if s.live != nil {
+		s.live.Latency(p99)
+	}
+}
+
 func (s show) say(format string, args ...any) {
 	if s.live != nil {
 		s.live.Say(fmt.Sprintf(format, args...))
@@ -35,6 +41,7 @@ func (c *conductor) showLoad(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var before uint64
+	recent := reports.NewLatencies()
 	for {
 		select {
 		case <-ctx.Done():
@@ -44,9 +51,20 @@ func (c *conductor) showLoad(ctx context.Context) {
 		ended, bad := c.counts()
 		if ended > 0 {
 			c.show.load(ended-before, bad)
+			c.show.latency(c.recentP99(recent))
 		}
 		before = ended
 	}
+}
+
+// recentP99 is what 99 of 100 answers took at most since it was last asked, over
+// all loads. It uses room for them.
+func (c *conductor) recentP99(room *reports.Latencies) time.Duration {
+	room.Reset()
+	for _, g := range c.loads {
+		g.tally.takeRecent(room)
+	}
+	return room.Quantile(99)
 }
 
 // counts are those of all loads together.

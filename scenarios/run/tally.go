@@ -7,6 +7,7 @@ import (
 	"squall/reports"
 	"squall/scenarios"
 	"squall/workloads/schedule"
+	"squall/workloads/traffic"
 )
 
 const (
@@ -31,6 +32,9 @@ type tally struct {
 	goods []int          // by the slot, from from on, in which they were due
 	ended uint64         // results so far, without skipped ones
 	bad   uint64
+
+	latencies latencies
+	recent    *reports.Latencies // of what ended since somebody last looked
 }
 
 // begin says when the first request is due.
@@ -40,15 +44,42 @@ func (t *tally) begin(from reports.Offset) {
 	t.from = from
 }
 
-// add counts a result.
-func (t *tally) add(r reports.RequestEntry, due reports.Offset) {
+// add counts a result, and returns what the record is to have by now.
+func (t *tally) add(r traffic.Result) []reports.Entry {
 	if r.Skipped {
-		return
+		return nil
 	}
-	good := r.Error == "" && t.load.Good.Status.Has(r.Code) && r.Done-due <= t.load.Good.Within
+	good := r.Error == "" && t.load.Good.Status.Has(r.Code) && r.Done-r.Due <= t.load.Good.Within
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended++
+	if t.recent == nil {
+		t.recent = reports.NewLatencies()
+	}
+	t.recent.Add(r.Done - r.Due)
+	t.count(good, r.Due)
+	return t.latencies.add(r, good)
+}
+
+// rest is what the record is to have once there are no more results.
+func (t *tally) rest() []reports.Entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.latencies.rest()
+}
+
+// takeRecent adds what ended since it was last asked to the latencies.
+func (t *tally) takeRecent(to *reports.Latencies) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.recent != nil {
+		to.Merge(t.recent)
+		t.recent.Reset()
+	}
+}
+
+// count counts a result by when it was due; the caller holds the lock.
+func (t *tally) count(good bool, due reports.Offset) {
 	at := int((due - t.from) / slot)
 	if !good || at < 0 {
 		t.bad++

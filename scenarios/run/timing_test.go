@@ -9,6 +9,7 @@ import (
 
 	"squall/reports"
 	"squall/scenarios"
+	"squall/workloads/sample"
 	"squall/workloads/schedule"
 
 	"github.com/stretchr/testify/assert"
@@ -57,11 +58,11 @@ func TestRecoveryEnds(t *testing.T) {
 // [badFrom, badTo).
 func serve(tally *tally, from, to, badFrom, badTo reports.Offset) {
 	for due := from; due < to; due += 20 * time.Millisecond {
-		r := reports.RequestEntry{Code: 200, Done: due + time.Millisecond}
+		a := sample.Answer{Code: 200}
 		if due >= badFrom && due < badTo {
-			r.Code = 503
+			a.Code = 503
 		}
-		tally.add(r, due)
+		tally.add(sample.Sample{Due: due, Done: due + time.Millisecond, Answer: &a})
 	}
 }
 
@@ -105,14 +106,17 @@ func TestServed(t *testing.T) {
 func TestTallyCounts(t *testing.T) {
 	tally := newTally()
 	due := 6 * time.Second
-	for _, r := range []reports.RequestEntry{
-		{Code: 200, Done: due + 250*time.Millisecond},
-		{Code: 200, Done: due + 251*time.Millisecond},
-		{Code: 500, Done: due},
-		{Error: "connection refused", Done: due},
-		{Skipped: true},
+	for _, one := range []struct {
+		done time.Duration
+		sample.Answer
+	}{
+		{due + 250*time.Millisecond, sample.Answer{Code: 200}},
+		{due + 251*time.Millisecond, sample.Answer{Code: 200}},
+		{due, sample.Answer{Code: 500}},
+		{due, sample.Answer{Error: "connection refused"}},
+		{0, sample.Answer{Skipped: true}},
 	} {
-		tally.add(r, due)
+		tally.add(sample.Sample{Due: due, Done: one.done, Answer: &one.Answer})
 	}
 	ended, bad := tally.counts()
 	assert.Equal(t, []uint64{4, 3}, []uint64{ended, bad})

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"squall/workloads/sample"
+
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
@@ -21,7 +23,7 @@ import (
 const cutAfter = 25 * time.Millisecond
 
 // Main is the generator. It reads a [Spec] from the first line of in, sends the
-// load, and writes a line a request and a closing summary to out.
+// load, and writes what became of each request and a closing summary to out.
 //
 // It ends when the last request has ended, or earlier: a line "stop" on in ends
 // the sending and lets what is in flight end within its timeout; the end of in,
@@ -81,7 +83,7 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 	defer halt()
 	flights, cut := context.WithCancelCause(flights)
 	defer cut(nil)
-	results := newStream(out, func(error) { abort(halt, cut) }) // nobody reads: no use going on
+	results := newStream(spec.Name, out, func(error) { abort(halt, cut) }) // nobody reads: no use going on
 
 	t := newTransport(flights, spec, newClock(spec.Base))
 	p := newPacer(sending, t.times, t.clock)
@@ -93,7 +95,7 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 		r, err := t.result(hit)
 		failure = errors.Join(failure, err)
 		report.add(r)
-		if err := results.put(line{Result: &r}); err != nil && failure == nil {
+		if err := results.put(r); err != nil && failure == nil {
 			failure = err
 		}
 	}
@@ -103,7 +105,7 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 		failure = errors.Join(failure, fmt.Errorf("load %q lost count: %d requests were released, %d have ended", spec.Name, p.released, summary.Planned))
 	}
 	if failure == nil {
-		failure = results.put(line{Summary: &summary})
+		failure = results.end(summary)
 	}
 	if err := results.close(); err != nil {
 		return fmt.Errorf("load %q: %w", spec.Name, err)
@@ -135,18 +137,21 @@ func (t *transport) result(hit *vegeta.Result) (Result, error) {
 	if !ok {
 		return Result{}, fmt.Errorf("load %q: request %d never reached the transport: %s", t.spec.Name, hit.Seq, hit.Error)
 	}
-	r := Result{Seq: hit.Seq, Due: t.times.due(hit.Seq), Skipped: f.skipped, Target: t.mix.of(hit.Seq).name}
+	r := Result{Seq: hit.Seq, Due: t.times.due(hit.Seq)}
+	a := sample.Answer{Skipped: f.skipped, Target: t.mix.of(hit.Seq).name}
 	if f.skipped {
+		r.Answer = t.answers.Of(a)
 		return r, nil
 	}
 	r.Sent, r.Done = f.sent, t.clock.offsetOf(hit.End())
-	r.Code, r.Error = int(hit.Code), f.failure
-	if r.Code == 0 && r.Error == "" {
-		r.Error = hit.Error
+	a.Code, a.Error = int(hit.Code), f.failure
+	if a.Code == 0 && a.Error == "" {
+		a.Error = hit.Error
 	}
 	if hit.Headers != nil {
-		r.Instance, r.Version = hit.Headers.Get("X-Instance"), hit.Headers.Get("X-Version")
-		r.By = valuesOf(hit.Headers, t.spec.By)
+		a.Instance, a.Version = hit.Headers.Get("X-Instance"), hit.Headers.Get("X-Version")
+		a.By = valuesOf(hit.Headers, t.spec.By)
 	}
+	r.Answer = t.answers.Of(a)
 	return r, nil
 }

@@ -2,64 +2,80 @@ package traffic
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"time"
+
+	"squall/workloads/sample"
 )
 
-// flushEvery is how often results are written. Between, they wait in memory, so
-// that a slow reader never delays a request.
-const flushEvery = 50 * time.Millisecond
+const (
+	// flushEvery is how often results are written. Between, they wait in memory,
+	// so that a slow reader never delays a request.
+	flushEvery = 50 * time.Millisecond
+	// closeLimit is how long the last results may wait for somebody to read them.
+	closeLimit = 10 * time.Second
+	// maxLine bounds a line of the input, in bytes.
+	maxLine = 1 << 20
+	// maxGathered is when results that wait become a frame, in bytes.
+	maxGathered = 1 << 20
+	// maxWaiting bounds the results that wait for a reader, in bytes: some five
+	// million requests. Who reads none for that long has not slowed down but ended.
+	maxWaiting = 64 << 20
+)
 
-// closeLimit is how long the last results may wait for somebody to read them.
-const closeLimit = 10 * time.Second
-
-// maxLine bounds a line of the stream and of the spec, in bytes.
-const maxLine = 1 << 20
-
-// line is one line of the stream: a result or, at the end, the summary.
-type line struct {
-	Result  *Result  `json:"result,omitempty"`
-	Summary *Summary `json:"summary,omitempty"`
-}
-
-// stream writes lines in batches from a goroutine of its own.
+// stream writes results in batches from a goroutine of its own.
 type stream struct {
 	out    io.Writer
 	failed func(error) // called once, when writing fails
 	wake   chan struct{}
 	done   chan struct{}
 
-	mu      sync.Mutex
-	waiting *bytes.Buffer
-	err     error
+	mu       sync.Mutex
+	gathered *sample.Encoder
+	waiting  []byte // frames
+	err      error
 }
 
 // newStream starts writing to out. The caller must call close.
-func newStream(out io.Writer, failed func(error)) *stream {
-	s := &stream{out: out, failed: failed, wake: make(chan struct{}), done: make(chan struct{}), waiting: new(bytes.Buffer)}
+func newStream(load string, out io.Writer, failed func(error)) *stream {
+	s := &stream{out: out, failed: failed, wake: make(chan struct{}), done: make(chan struct{}),
+		gathered: sample.NewEncoder(load), waiting: []byte(sample.Magic)}
 	go s.run()
 	return s
 }
 
-// put adds a line. It never waits for the reader.
-func (s *stream) put(l line) error {
-	text, err := json.Marshal(l)
-	if err != nil {
-		return fmt.Errorf("write a result: %w", err)
-	}
+// put adds a result. It never waits for the reader.
+func (s *stream) put(r Result) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
 		return s.err
 	}
-	s.waiting.Write(text)
-	s.waiting.WriteByte('\n')
-	return nil
+	s.gathered.Add(r)
+	if s.gathered.Size() >= maxGathered {
+		s.waiting = s.gathered.AppendFrame(s.waiting)
+	}
+	if len(s.waiting) > maxWaiting {
+		s.err = fmt.Errorf("write results: more than %d MB of them wait for a reader", maxWaiting>>20)
+		go s.failed(s.err) // it may be called from within what it ends
+	}
+	return s.err
+}
+
+// end adds the summary.
+func (s *stream) end(summary Summary) error {
+	text, err := json.Marshal(summary)
+	if err != nil {
+		return fmt.Errorf("write the summary: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = sample.AppendFrame(s.gathered.AppendFrame(s.waiting), sample.FrameSummary, text)
+	return s.err
 }
 
 // run writes what waits, again and again, until the stream is closed.
@@ -67,7 +83,7 @@ func (s *stream) run() {
 	defer close(s.done)
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
-	spare := new(bytes.Buffer)
+	var spare []byte
 	for closing := false; !closing; {
 		select {
 		case <-tick.C:
@@ -75,14 +91,15 @@ func (s *stream) run() {
 			closing = true
 		}
 		s.mu.Lock()
-		batch := s.waiting
-		s.waiting = spare
+		batch := s.gathered.AppendFrame(s.waiting)
+		s.waiting = spare[:0]
 		s.mu.Unlock()
-		if _, err := batch.WriteTo(s.out); err != nil {
-			s.fail(fmt.Errorf("write results: %w", err))
-			return
+		if len(batch) > 0 {
+			if _, err := s.out.Write(batch); err != nil {
+				s.fail(fmt.Errorf("write results: %w", err))
+				return
+			}
 		}
-		batch.Reset()
 		spare = batch
 	}
 }
@@ -90,12 +107,12 @@ func (s *stream) run() {
 // fail keeps the first failure and tells of it.
 func (s *stream) fail(err error) {
 	s.mu.Lock()
-	s.err = err
+	s.err = errors.Join(s.err, err)
 	s.mu.Unlock()
 	s.failed(err)
 }
 
-// close writes the rest and returns the first failure of all.
+// close writes the rest and returns the failures.
 func (s *stream) close() error {
 	close(s.wake)
 	select {
@@ -113,34 +130,41 @@ func (s *stream) close() error {
 // stream breaks off, the error wraps [io.ErrUnexpectedEOF] and the summary holds
 // what was counted until then. A summary that does not agree with the results
 // is an error.
-func Read(r io.Reader, fn func(Result)) (Summary, error) {
+func Read(in io.Reader, fn func(Result)) (Summary, error) {
 	var counted Summary
-	in := bufio.NewReaderSize(r, 64<<10)
-	for {
-		text, err := readLine(in)
-		if errors.Is(err, io.EOF) {
+	for r := sample.NewReader(in); ; {
+		kind, holds, err := r.Frame()
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return counted, fmt.Errorf("the generator's results break off after %d requests: %w", counted.Planned, io.ErrUnexpectedEOF)
 		}
 		if err != nil {
 			return counted, fmt.Errorf("read the generator's results after %d requests: %w", counted.Planned, err)
 		}
-		var l line
-		if err := json.Unmarshal(text, &l); err != nil {
-			return counted, fmt.Errorf("line %d of the generator's results is not one: %w", counted.Planned+1, err)
+		if kind == sample.FrameSummary {
+			return agreed(holds, counted)
 		}
-		switch {
-		case l.Result != nil:
-			counted.count(*l.Result)
-			fn(*l.Result)
-		case l.Summary != nil:
-			said := *l.Summary
-			if said.Planned != counted.Planned || said.Sent != counted.Sent || said.Skipped != counted.Skipped {
-				return said, fmt.Errorf("the generator says planned %d, sent %d, skipped %d, but its results are %d, %d, %d",
-					said.Planned, said.Sent, said.Skipped, counted.Planned, counted.Sent, counted.Skipped)
-			}
-			return said, nil
+		some, err := r.Decode(holds)
+		if err != nil {
+			return counted, fmt.Errorf("read the generator's results after %d requests: %w", counted.Planned, err)
+		}
+		for _, one := range some.Samples {
+			counted.count(one)
+			fn(one)
 		}
 	}
+}
+
+// agreed reads the summary and holds it to what was counted.
+func agreed(text []byte, counted Summary) (Summary, error) {
+	var said Summary
+	if err := json.Unmarshal(text, &said); err != nil {
+		return counted, fmt.Errorf("read what the generator says at its end: %w", err)
+	}
+	if said.Planned != counted.Planned || said.Sent != counted.Sent || said.Skipped != counted.Skipped {
+		return said, fmt.Errorf("the generator says planned %d, sent %d, skipped %d, but its results are %d, %d, %d",
+			said.Planned, said.Sent, said.Skipped, counted.Planned, counted.Sent, counted.Skipped)
+	}
+	return said, nil
 }
 
 // count adds a result.

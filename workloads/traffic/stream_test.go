@@ -1,7 +1,6 @@
 package traffic
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,20 +12,27 @@ import (
 	"testing"
 	"time"
 
+	"squall/workloads/sample"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestReadStream(t *testing.T) {
-	one := `{"result":{"n":0,"due":1,"sent":2,"done":3,"code":200}}` + "\n"
-	skipped := `{"result":{"n":1,"due":1,"sent":0,"done":0,"skipped":true}}` + "\n"
-	end := `{"summary":{"name":"a","planned":2,"sent":1,"skipped":1}}` + "\n"
+	frame := func(r Result) string {
+		e := sample.NewEncoder("a")
+		e.Add(r)
+		return string(e.AppendFrame(nil))
+	}
+	results := []Result{{Due: 1, Sent: 2, Done: 3, Answer: &sample.Answer{Code: 200}}, {Seq: 1, Due: 1, Answer: &sample.Answer{Skipped: true}}}
+	one, skipped := sample.Magic+frame(results[0]), frame(results[1])
+	end := string(sample.AppendFrame(nil, sample.FrameSummary, []byte(`{"name":"a","planned":2,"sent":1,"skipped":1}`)))
 
 	var got []Result
 	summary, err := Read(strings.NewReader(one+skipped+end), func(r Result) { got = append(got, r) })
 	require.NoError(t, err)
 	assert.Equal(t, uint64(2), summary.Planned)
-	assert.Equal(t, []Result{{Due: 1, Sent: 2, Done: 3, Code: 200}, {Seq: 1, Due: 1, Skipped: true}}, got)
+	assert.Equal(t, results, got)
 
 	for _, text := range []string{"", one + skipped, one + skipped + end[:20]} {
 		summary, err = Read(strings.NewReader(text), func(Result) {})
@@ -35,10 +41,39 @@ func TestReadStream(t *testing.T) {
 	}
 	_, err = Read(strings.NewReader(one+end), func(Result) {})
 	require.ErrorContains(t, err, "its results are 1, 1, 0")
-	_, err = Read(strings.NewReader("nonsense\n"), func(Result) {})
-	require.ErrorContains(t, err, "line 1")
-	_, err = Read(bytes.NewReader(make([]byte, 2*maxLine)), func(Result) {})
-	require.ErrorContains(t, err, "longer than")
+	_, err = Read(strings.NewReader("nonsense, and much of it\n"), func(Result) {})
+	require.ErrorContains(t, err, "after 0 requests: samples begin with")
+	_, err = Read(strings.NewReader(one+"x"+end[1:]), func(Result) {})
+	require.ErrorContains(t, err, "after 1 requests: at byte ")
+}
+
+// TestResultsThatNobodyReadsEndTheLoad: they wait for a slow reader, but not in
+// ever more memory.
+func TestResultsThatNobodyReadsEndTheLoad(t *testing.T) {
+	failed := make(chan error, 1)
+	gone := make(chan struct{})
+	s := newStream("a", blocked{gone}, func(err error) { failed <- err })
+	answer := &sample.Answer{Code: 200}
+	var err error
+	n := 0
+	for ; err == nil && n < 1<<30; n++ {
+		due := time.Duration(n) * time.Millisecond
+		err = s.put(Result{Seq: uint64(n), Due: due, Sent: due + time.Hour, Done: due + 2*time.Hour, Answer: answer})
+	}
+	require.ErrorContains(t, err, "more than 64 MB of them wait for a reader")
+	require.Equal(t, err, <-failed)
+	require.Greater(t, n, 1_000_000)
+	require.Less(t, n, 8_000_000)
+	close(gone)
+	require.ErrorContains(t, s.close(), "wait for a reader")
+}
+
+// blocked is a reader's end that takes nothing until it is closed.
+type blocked struct{ gone chan struct{} }
+
+func (b blocked) Write([]byte) (int, error) {
+	<-b.gone
+	return 0, io.ErrClosedPipe
 }
 
 // stuck is a reader's end that takes nothing for a while.

@@ -4,8 +4,8 @@
 //
 // The generator ([Main]) is a process of its own, so that it shares no runtime
 // with whoever records or judges. It reads a [Spec] as the first line of its
-// standard input and writes a [Result] a line, then a [Summary]. The other side
-// decodes that stream with [Read].
+// standard input and writes its [Result]s as squall/workloads/sample has them,
+// then a [Summary]. The other side decodes that stream with [Read].
 //
 // The engine is vegeta; only this package imports it. What is ours is what
 // vegeta leaves open: due times instead of pick-up times, a bound on requests
@@ -23,6 +23,7 @@ import (
 	"time"
 	"unicode"
 
+	"squall/workloads/sample"
 	"squall/workloads/schedule"
 
 	"golang.org/x/sys/unix"
@@ -94,28 +95,8 @@ type Target struct {
 	Body   string            `json:"body,omitempty"`
 }
 
-// Result is what became of one request. All times are offsets of the run.
-type Result struct {
-	Seq  uint64        `json:"n"`
-	Due  time.Duration `json:"due"`  // when it should have left
-	Sent time.Duration `json:"sent"` // when it left, before any dialling; 0 when skipped
-	Done time.Duration `json:"done"` // when its answer was complete or it failed; 0 when skipped
-	// Code is the HTTP status, 0 without a complete answer.
-	Code int `json:"code,omitempty"`
-	// Error is why there is no complete answer; empty when there is one,
-	// whatever its status.
-	Error    string `json:"error,omitempty"`
-	Instance string `json:"instance,omitempty"` // X-Instance of the answer
-	Version  string `json:"version,omitempty"`  // X-Version of the answer
-	// Skipped is true when it was due but not sent, because as many as
-	// allowed were waiting already.
-	Skipped bool `json:"skipped,omitempty"`
-	// Target is the name of the target that it was drawn to, of several.
-	Target string `json:"target,omitempty"`
-	// By are the values of the answer's headers that the spec asks for; those
-	// that it has not are left out.
-	By map[string]string `json:"by,omitempty"`
-}
+// Result is what became of one request.
+type Result = sample.Sample
 
 // Summary closes the stream. Planned = Sent + Skipped, always.
 type Summary struct {

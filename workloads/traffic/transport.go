@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"squall/workloads/sample"
 )
 
 // headerSeq is how vegeta tells the number of a request.
@@ -48,6 +50,7 @@ type transport struct {
 	clock    clock
 	flights  context.Context // ends when what is in flight must be cut off
 	inFlight atomic.Int64
+	answers  sample.Shared // of the goroutine that takes the results
 
 	mu    sync.Mutex
 	known map[uint64]*flight
