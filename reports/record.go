@@ -267,4 +267,5 @@ type Record struct {
 	Truncated bool
 	// requests are those that are not Entries, as [FileRequests] has them.
 	requests []byte
+	counts   map[string]int // of them, by load
 }
