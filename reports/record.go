@@ -272,4 +272,5 @@ type Record struct {
 	Dir string
 	// requests are those that are not Entries, as [FileRequests] has them.
 	requests []byte
+	counts   map[string]int // of them, by load
 }

@@ -103,8 +103,11 @@ func (rec *Record) readRequests(dir string) error {
 		return fmt.Errorf("read the record's requests: %w", err)
 	}
 	r := sample.NewReader(bytes.NewReader(text))
+	rec.counts = map[string]int{}
 	for err == nil {
-		_, err = r.Requests()
+		var some sample.Requests
+		some, err = r.Requests()
+		rec.counts[some.Load] += len(some.Samples)
 	}
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -114,6 +117,22 @@ func (rec *Record) readRequests(dir string) error {
 	}
 	rec.requests = text[:r.Whole()]
 	return nil
+}
+
+// CountRequests is how many requests the record has of each load.
+func (rec *Record) CountRequests() map[string]int {
+	counts := map[string]int{}
+	for i := range rec.Entries {
+		if e := &rec.Entries[i]; e.Kind == KindRequest {
+			counts[e.Request.Load]++
+		}
+	}
+	for load, n := range rec.counts {
+		if n > 0 {
+			counts[load] += n
+		}
+	}
+	return counts
 }
 
 // EachRequest calls fn for every request of the record: those of each load in

@@ -17,6 +17,7 @@ type supposition struct {
 	jury *jury
 	real []*series
 	dues []reports.Offset // of all requests, in order
+	from []int            // from which request on they are supposed good, by load
 }
 
 // suppose makes the supposition over the jury's run.
@@ -29,7 +30,8 @@ func (j *jury) suppose() (*supposition, error) {
 	made := &supposition{real: j.run.loads}
 	for i, s := range made.real {
 		copied.loads[i] = &series{load: s.load, pace: s.pace, samples: slices.Clone(s.samples),
-			goods: make([]int, len(s.goods)), sents: make([]int, len(s.sents))}
+			goods: slices.Clone(s.goods), sents: slices.Clone(s.sents), room: []reports.Offset{}}
+		made.from = append(made.from, len(s.samples))
 		for _, one := range s.samples {
 			made.dues = append(made.dues, one.due)
 		}
@@ -46,15 +48,20 @@ func (j *jury) suppose() (*supposition, error) {
 // after supposes that every request due after the offset was good at once.
 func (s *supposition) after(at reports.Offset) {
 	for i, load := range s.jury.run.loads {
-		from := copy(load.samples, s.real[i].samples[:sort.Search(len(load.samples), func(n int) bool {
+		before, from := s.from[i], sort.Search(len(load.samples), func(n int) bool {
 			return s.real[i].samples[n].due > at
-		})])
-		for n := from; n < len(load.samples); n++ {
+		})
+		// Those before both are as they were, those after both are good already.
+		if from > before {
+			copy(load.samples[before:from], s.real[i].samples[before:from])
+		}
+		for n := from; n < before; n++ {
 			one := s.real[i].samples[n]
 			load.samples[n] = request{due: one.due, seq: one.seq, result: good, answer: one.answer}
 		}
-		load.count()
-		load.sorted, load.parts = map[[2]int][]reports.Offset{}, nil
+		s.from[i] = from
+		load.countFrom(min(from, before))
+		load.parts = nil
 	}
 }
 

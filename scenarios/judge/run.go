@@ -113,6 +113,11 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 	for line := range rec.Entries {
 		r.take(line, &rec.Entries[line], byLoad, byStep)
 	}
+	for load, n := range rec.CountRequests() {
+		if s := byLoad[load]; s != nil {
+			s.samples = make([]request, 0, n)
+		}
+	}
 	rec.EachRequest(func(load string, one sample.Sample) {
 		r.took = max(r.took, one.Due)
 		if s := byLoad[load]; s != nil {

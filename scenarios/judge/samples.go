@@ -34,11 +34,13 @@ type series struct {
 	pace    scenarios.Pace // as this run sends it
 	samples []request
 	// goods[i] and sents[i] count the good and the sent among the first i.
-	goods, sents []int
+	goods, sents []uint32
 	closing      *reports.LoadEntry
 	closings     int // LoadEntry seen; more than one contradicts itself
 	sorted       map[[2]int][]reports.Offset
 	parts        map[only]*series // what measures narrow it to
+	// room is where latencies are sorted again and again, when they are not kept.
+	room []reports.Offset
 }
 
 // add takes a request as the record has it.
@@ -58,14 +60,17 @@ func (s *series) seal() {
 	slices.SortFunc(s.samples, func(a, b request) int {
 		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq))
 	})
-	s.goods = make([]int, len(s.samples)+1)
-	s.sents = make([]int, len(s.samples)+1)
-	s.count()
+	s.goods = make([]uint32, len(s.samples)+1)
+	s.sents = make([]uint32, len(s.samples)+1)
+	s.countFrom(0)
+	s.sorted = map[[2]int][]reports.Offset{}
 }
 
-// count counts the requests, which are in order.
-func (s *series) count() {
-	for i, one := range s.samples {
+// countFrom counts the requests, which are in order, from the first of which the
+// counts are not known.
+func (s *series) countFrom(first int) {
+	for i := first; i < len(s.samples); i++ {
+		one := &s.samples[i]
 		s.goods[i+1], s.sents[i+1] = s.goods[i], s.sents[i]
 		if one.result == good {
 			s.goods[i+1]++
@@ -74,7 +79,6 @@ func (s *series) count() {
 			s.sents[i+1]++
 		}
 	}
-	s.sorted = map[[2]int][]reports.Offset{}
 }
 
 // between returns the range of requests due in [from, to).
@@ -89,26 +93,34 @@ func (s *series) between(from, to reports.Offset) (first, end int) {
 // tally counts the requests due in [from, to).
 func (s *series) tally(from, to reports.Offset) (goods, lost, skips int) {
 	first, end := s.between(from, to)
-	sent := s.sents[end] - s.sents[first]
-	goods = s.goods[end] - s.goods[first]
+	sent := int(s.sents[end] - s.sents[first])
+	goods = int(s.goods[end] - s.goods[first])
 	return goods, sent - goods, end - first - sent
 }
 
 // latencies returns those of all sent requests due in [from, to), sorted. A
-// request that failed counts with the time that it took to fail.
+// request that failed counts with the time that it took to fail. They stay as
+// they are until the next call.
 func (s *series) latencies(from, to reports.Offset) []reports.Offset {
 	first, end := s.between(from, to)
 	if all, ok := s.sorted[[2]int{first, end}]; ok {
 		return all
 	}
-	all := make([]reports.Offset, 0, end-first)
-	for _, one := range s.samples[first:end] {
-		if one.result != skipped {
+	all := s.room[:0]
+	if cap(all) < end-first {
+		all = make([]reports.Offset, 0, end-first)
+	}
+	for i := first; i < end; i++ {
+		if one := &s.samples[i]; one.result != skipped {
 			all = append(all, one.latency)
 		}
 	}
 	slices.Sort(all)
-	s.sorted[[2]int{first, end}] = all
+	if s.room != nil {
+		s.room = all
+	} else {
+		s.sorted[[2]int{first, end}] = all
+	}
 	return all
 }
 

@@ -173,7 +173,7 @@ func (s *series) books() (all []string) {
 	say := func(format string, args ...any) {
 		all = append(all, fmt.Sprintf("load %q: ", s.load.Name)+fmt.Sprintf(format, args...))
 	}
-	sent := s.sents[len(s.samples)]
+	sent := int(s.sents[len(s.samples)])
 	skips := len(s.samples) - sent
 	seqs := make([]uint64, len(s.samples))
 	for i, one := range s.samples {

@@ -212,24 +212,6 @@ func TestTheVerdictComesFromTheDiskAlone(t *testing.T) {
 	assert.Equal(t, want, back)
 }
 
-func BenchmarkJudgeAMillionRequests(b *testing.B) {
-	rec := soundRun()
-	rec.drop(func(e reports.Entry) bool { return e.Request != nil || e.Load != nil })
-	const n = 1_000_000
-	for i := range uint64(n) {
-		due := warmupAt + time.Duration(i)*(quietAt-warmupAt)/n
-		rec.add(due, reports.Entry{Kind: reports.KindRequest, Request: &reports.RequestEntry{
-			Load: "browse", Seq: i, Sent: due, Done: due + time.Duration(i%7)*ms, Code: 200 + 303*int(i/400_000%2),
-		}})
-	}
-	rec.add(quietAt, reports.Entry{Kind: reports.KindLoad, Load: &reports.LoadEntry{Load: "browse", Planned: n, Sent: n, Complete: true}})
-	s := podKill(append(example(), that("r", `event("kill").recovery < fault.p99 || fault.worst(duration("1s")) > 0.5`))...)
-	b.ReportAllocs()
-	for b.Loop() {
-		require.Equal(b, reports.Fail, judge.Judge(s, &rec.rec).Outcome)
-	}
-}
-
 func (t *tape) dropPhase(names ...string) {
 	for _, name := range names {
 		t.drop(func(e reports.Entry) bool { return e.Phase != nil && e.Phase.Name == name })
