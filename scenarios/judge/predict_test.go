@@ -28,8 +28,8 @@ func TestPredictedBesideMeasured(t *testing.T) {
 	assert.Equal(t, []any{"withdrawn", 0 * sec, 2 * sec, false}, shown(event.Predicted[1]))
 	assert.Nil(t, event.Predicted[1].Measured, "the record has no endpoints")
 	p := event.Predicted[2]
-	assert.Equal(t, []any{"healed", 0 * sec, 6 * sec, true, 4 * sec}, []any{p.Measure, p.Least, p.Most, p.Inside, *p.Measured})
-	assert.Len(t, p.Terms, 4)
+	assert.Equal(t, []any{"healed", 0 * sec, 5 * sec, true, 4 * sec}, []any{p.Measure, p.Least, p.Most, p.Inside, *p.Measured})
+	assert.Len(t, p.Terms, 3)
 
 	// A pod that starts longer than the run shows it cannot be what was measured.
 	outside := soundRun()

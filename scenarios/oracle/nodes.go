@@ -102,7 +102,7 @@ func (m manager) moved(pods reports.PodTimers, silent []Term, lost, nodes int) P
 	if further := time.Duration(float64(lost-1) / m.rateOf(lost, nodes) * float64(time.Second)); further > 0 {
 		p.Terms = append(p.Terms, Term{Name: "one node after the other", Most: further, From: "node-eviction-rate"})
 	}
-	p.Terms = append(p.Terms, Term{Name: "its pods tolerate it", Least: *pods.Unreachable, Most: *pods.Unreachable, From: "tolerationSeconds"}, watched())
+	p.Terms = append(p.Terms, Term{Name: "its pods tolerate it", Least: *pods.Unreachable, Most: *pods.Unreachable, From: "tolerationSeconds"})
 	p.Terms = append(p.Terms, starts(pods)...)
 	return p
 }

@@ -17,9 +17,10 @@ import (
 	"squall/reports"
 )
 
-// StartUp is what a pod may take at most to be made, bound and started, its image
-// being there, besides what its own program takes. It is no timer but work, and
-// the one allowance in a window. Kubernetes' own aim is 5 s (p99, sig-scalability,
+// StartUp is what it may take at most until a pod that is wanted is made, bound,
+// started and shown, its image being there, besides what its own program takes:
+// all steps through the API on that way are in it. It is no timer but work, and
+// the largest allowance of a window. Kubernetes' own aim is 5 s (p99, sig-scalability,
 // slos/pod_startup_latency.md), which counts more than that; measured medians are
 // 1.5 s.
 const StartUp = 3 * time.Second

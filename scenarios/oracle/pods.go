@@ -26,7 +26,7 @@ func podKill(timers reports.TimersEntry, fault Fault) ([]Prediction, error) {
 
 // replaced is when the deleted pods of a workload are replaced.
 func replaced(pods reports.PodTimers, grace *time.Duration) Prediction {
-	p := Prediction{Measure: Healed, Terms: []Term{watched()}}
+	p := Prediction{Measure: Healed} // what the API takes is part of a pod's start
 	switch pods.Controller {
 	case "":
 		p.Never, p.Why = true, fmt.Sprintf("no controller replaces the pods of %q", pods.Workload)
@@ -52,11 +52,13 @@ func endpoints() Term {
 	return Term{Name: "the EndpointSlice follows", Most: apiDelay, From: "allowance"}
 }
 
-// starts are the terms from a pod's creation until it counts as ready.
+// starts are the terms from a pod's loss, or deletion, until another counts as
+// ready. The kubelet's look goes on beside what the program and the probe wait for
+// in any case, so it counts only as far as it is longer.
 func starts(pods reports.PodTimers) []Term {
-	terms := []Term{
-		{Name: "a pod starts", Most: StartUp, From: "allowance"},
-		{Name: "the kubelet sees it run", Most: Relist, From: "relist period"},
+	terms := []Term{{Name: "a pod starts", Most: StartUp, From: "allowance"}}
+	if seen := Relist - max(pods.Start, pods.InitialDelay); seen > 0 {
+		terms = append(terms, Term{Name: "the kubelet sees it run", Most: seen, From: "relist period"})
 	}
 	if pods.Start > 0 {
 		terms = append(terms, Term{Name: "its program starts", Least: pods.Start, Most: pods.Start, From: "the scenario's startup"})
