@@ -29,6 +29,7 @@ Usage:
   squall bench cluster [FLAGS]
   squall bench load [FLAGS]
   squall bench nodes [FLAGS]
+  squall bench oracle [FLAGS]
   squall bench verdicts [SCENARIO|FILE] [FLAGS]
 
 "squall bench VERB --help" explains each. Embedded clusters need root.
@@ -37,7 +38,7 @@ Usage:
 func (c *cli) bench() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Args: unknownVerb, RunE: needVerb}
 	written(cmd, "measure clusters and load", benchHelp)
-	cmd.AddCommand(c.benchCluster(), c.benchLoad(), c.benchNodes(), c.benchVerdicts())
+	cmd.AddCommand(c.benchCluster(), c.benchLoad(), c.benchNodes(), c.benchOracle(), c.benchVerdicts())
 	return cmd
 }
 
