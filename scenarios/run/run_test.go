@@ -59,7 +59,7 @@ func TestPodKillPasses(t *testing.T) {
 		require.NotNil(t, p.Measured, p.Measure)
 		assert.True(t, p.Inside, "%s was to come in %s to %s and came in %s", p.Measure, p.Least, p.Most, *p.Measured)
 	}
-	assert.Equal(t, []time.Duration{2 * time.Second, 8 * time.Second}, []time.Duration{kill.Predicted[2].Least, kill.Predicted[2].Most})
+	assert.Equal(t, []time.Duration{2 * time.Second, 6 * time.Second}, []time.Duration{kill.Predicted[2].Least, kill.Predicted[2].Most})
 
 	last := rec.Entries[len(rec.Entries)-1]
 	require.Equal(t, reports.KindEnd, last.Kind)
