@@ -206,6 +206,9 @@ func junitNumbers(v *Verdict) string {
 		if e.Recovery != nil {
 			b.WriteString(", " + took("recovered", *e.Recovery))
 		}
+		if e.Rolled != nil {
+			b.WriteString(", " + took("rolled out", *e.Rolled))
+		}
 		b.WriteString("\n")
 	}
 	return xmlText(b.String())

@@ -189,6 +189,9 @@ func (t *text) events(es []EventMeasure) {
 		if e.Recovery != nil {
 			head += " · " + took("recovered", *e.Recovery)
 		}
+		if e.Rolled != nil {
+			head += " · " + took("rolled out", *e.Rolled)
+		}
 		t.para(2, head, with)
 		for _, v := range e.Victims {
 			was := clean(v.Pod) + " on " + clean(v.Node)

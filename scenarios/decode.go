@@ -201,7 +201,7 @@ func laterFields(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[Step]():
 		return []string{
-			"when", "by", "victims", "apply", "rollout", "rollback", "drain",
+			"when", "by", "victims", "apply", "drain",
 			"node-add", "node-remove", "helm-upgrade", "helm-rollback", "load", "exec",
 		}
 	case reflect.TypeFor[Workload]():

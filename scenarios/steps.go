@@ -23,7 +23,9 @@ type Change struct {
 }
 
 // verbs are what a timeline entry can do, each the name of its field.
-func verbs() []string { return []string{"chaos", "scale", "patch", "delete"} }
+func verbs() []string {
+	return []string{"chaos", "scale", "patch", "delete", "rollout", "rollback"}
+}
 
 // Action is what a step does, for people: "scale catalog to 5". It is empty for
 // a fault, which describes itself.
@@ -35,6 +37,10 @@ func (s Step) Action() string {
 		return "patch " + objectName(s.Patch.Target)
 	case s.Delete != nil:
 		return "delete " + objectName(*s.Delete)
+	case s.Rollout != nil:
+		return s.Rollout.action()
+	case s.Rollback != nil:
+		return "roll back " + s.Rollback.Workload
 	}
 	return ""
 }
@@ -90,7 +96,20 @@ func (c *checker) step(at string, step Step) {
 		if object != nil && object.GetKind() == "Namespace" {
 			c.report(at+".delete.kind", "the namespace holds all that is tested and all that is watched; delete what is in it")
 		}
+	case step.Rollout != nil:
+		c.rollout(at+".rollout", *step.Rollout, c.objects(), known)
+	case step.Rollback != nil:
+		c.controller(at+".rollback", step.Rollback.Workload, c.objects(), known)
 	}
+}
+
+// objects are those that the workloads render.
+func (c *checker) objects() []*unstructured.Unstructured {
+	var all []*unstructured.Unstructured
+	for _, r := range c.rendered {
+		all = append(all, r.Objects...)
+	}
+	return all
 }
 
 // scale checks a step that scales.

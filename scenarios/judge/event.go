@@ -202,6 +202,9 @@ func (s *step) measure(r *run) reports.EventMeasure {
 	if recovery, gone := w.recovery(); gone == nil {
 		m.Recovery = &recovery
 	}
+	if rolled, gone := w.rolled(); gone == nil {
+		m.Rolled = &rolled
+	}
 	m.Predicted, m.Unpredicted = w.predict()
 	return m
 }

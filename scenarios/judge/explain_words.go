@@ -76,6 +76,12 @@ func moreWords(measure string) (says, example string) {
 				"injected, and for each victim the first change after it without that pod; the slowest counts. `never` when one of them kept a victim up to the " +
 				"end of *quiet*. Absent where no Service had a victim. For a victim that is a node, the pods of workloads that were on it stand.",
 			`event("kill").withdrawn <= duration("1s")`
+	case "event.rolled":
+		return "From the injection until the controller of what the step changed, a Deployment or a StatefulSet, says that this revision, or a later one, is " +
+				"rolled out wholly, as `kubectl rollout status` has it: the controller has seen what is asked for; of a Deployment all pods are of the newest " +
+				"revision and available, and none of another is left; of a StatefulSet all are ready, and all but those of its `partition` are of the newest " +
+				"revision. `never` when it has not said so by the end of *quiet*. Absent for a fault, and for a step that made no new generation of either.",
+			`event("new version").rolled <= duration("30s")`
 	case "node.ready":
 		return "Its condition Ready is true, at the end of *quiet*. A node that is gone is not ready; one that the record never shows is absent.",
 			`node("worker-1").ready`

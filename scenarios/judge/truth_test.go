@@ -95,6 +95,7 @@ type script struct {
 	bystander      []reports.WorkloadEntry    // states of gateway, one a second from 1 s on
 	node           []reports.NodeEntry        // states of worker-1, one a second from 1 s on
 	restarts       map[string][]time.Duration // of gateway's pods, by UID
+	rollouts       []rolloutAt                // of what the event "second" changed
 }
 
 const tick = 10 * ms
@@ -138,6 +139,7 @@ func newScript(seed uint64) *script {
 		}
 		slices.Sort(s.restarts[fmt.Sprint("g", i)])
 	}
+	s.rollouts = randomRollouts(r, s.second-sec, s.starts["down"]+500*ms)
 	return s
 }
 

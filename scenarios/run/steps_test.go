@@ -96,7 +96,7 @@ func done(t *testing.T, client dynamic.Interface, step scenarios.Step) (evidence
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	a, err := newAPIStep(client, shopOf(t), step)
+	a, err := newAPIStep(client, objectsOf(shopOf(t)), step)
 	require.NoError(t, err)
 	assert.Equal(t, chaos.Instant, a.Class())
 	_, early := a.Prove(ctx, chaos.Env{}, nil)
@@ -133,7 +133,7 @@ func TestStepsNeedTheAPIsWord(t *testing.T) {
 		_, err = done(t, client, deleteOf("Deployment"))
 		require.ErrorContains(t, err, "Deployment/catalog: it is still there")
 
-		_, err = newAPIStep(client, shopOf(t), scenarios.Step{Delete: &workloads.PatchTarget{Kind: "Service", Name: "cart"}})
+		_, err = newAPIStep(client, objectsOf(shopOf(t)), scenarios.Step{Delete: &workloads.PatchTarget{Kind: "Service", Name: "cart"}})
 		require.ErrorContains(t, err, "no workload rendered Service/cart")
 	})
 }

@@ -88,7 +88,7 @@ func (c *conductor) injection(event plan.Event) (*injection, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make a client for %s: %w", event.Step, err)
 		}
-		one.fault, err = newAPIStep(client, c.rendered, step)
+		one.fault, err = newAPIStep(client, objectsOf(c.rendered), step)
 		return one, err
 	}
 	one.choose = func(ctx context.Context) ([]chaos.Victim, error) {
@@ -247,5 +247,11 @@ func (i *injection) say(stage reports.Stage, hit []chaos.Victim, detail string) 
 		}
 		e.Victims = append(e.Victims, victim)
 	}
+	if one, ok := i.fault.(annotator); ok {
+		one.annotate(&e)
+	}
 	i.tell(i.clock.now(), e)
 }
+
+// annotator is a fault or step that knows more of a stage than the stage itself.
+type annotator interface{ annotate(*reports.EventEntry) }

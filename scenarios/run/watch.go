@@ -91,7 +91,7 @@ func (r *recorder) sources(client kubernetes.Interface) []source {
 		watch:   nodes.Watch,
 		see:     seeing(r.seeNode),
 		replace: func(list runtime.Object) { r.replaceNodes(items[*corev1.Node](list)) },
-	}}
+	}, r.statefulSetSource(client)}
 }
 
 // seeing turns away what is not of the kind that see takes.
