@@ -209,6 +209,9 @@ func junitNumbers(v *Verdict) string {
 		if e.Rolled != nil {
 			b.WriteString(", " + took("rolled out", *e.Rolled))
 		}
+		if e.Drained != nil {
+			b.WriteString(", " + took("drained", *e.Drained))
+		}
 		b.WriteString("\n")
 	}
 	return xmlText(b.String())

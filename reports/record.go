@@ -98,6 +98,7 @@ type Entry struct {
 	Notice    *NoticeEntry    `json:"notice,omitempty"`
 	Log       *LogEntry       `json:"log,omitempty"`
 	Rollout   *RolloutEntry   `json:"rollout,omitempty"`
+	Tenants   *TenantsEntry   `json:"tenants,omitempty"`
 	Trouble   *TroubleEntry   `json:"trouble,omitempty"`
 	End       *EndEntry       `json:"end,omitempty"`
 }
@@ -120,6 +121,7 @@ const (
 	KindNotice    Kind = "notice"
 	KindLog       Kind = "log"
 	KindRollout   Kind = "rollout"
+	KindTenants   Kind = "tenants"
 	KindTrouble   Kind = "trouble"
 	KindEnd       Kind = "end"
 )

@@ -25,3 +25,11 @@ type RolloutEntry struct {
 	Late    bool `json:"late,omitempty"`
 	Deleted bool `json:"deleted,omitempty"`
 }
+
+// TenantsEntry is which pods a drain of a node would have to move, from At on: those
+// of all namespaces that have not ended and that neither a DaemonSet nor the kubelet
+// itself looks after. It is recorded in runs that drain.
+type TenantsEntry struct {
+	Node      string   `json:"node"`
+	Evictable []string `json:"evictable"` // namespace/name, sorted
+}

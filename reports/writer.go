@@ -185,6 +185,7 @@ func (e *Entry) check() error {
 		{KindNotice, e.Notice != nil},
 		{KindLog, e.Log != nil},
 		{KindRollout, e.Rollout != nil},
+		{KindTenants, e.Tenants != nil},
 		{KindTrouble, e.Trouble != nil},
 		{KindEnd, e.End != nil},
 	} {

@@ -201,11 +201,13 @@ func laterFields(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[Step]():
 		return []string{
-			"when", "by", "victims", "apply", "drain",
+			"when", "by", "apply",
 			"node-add", "node-remove", "helm-upgrade", "helm-rollback", "load", "exec",
 		}
 	case reflect.TypeFor[Workload]():
 		return []string{"store", "manifests", "kustomize", "helm"}
+	case reflect.TypeFor[Victims]():
+		return []string{"leaderOf"}
 	case reflect.TypeFor[Spec]():
 		return []string{"clients", "abort"}
 	}

@@ -24,7 +24,7 @@ type Change struct {
 
 // verbs are what a timeline entry can do, each the name of its field.
 func verbs() []string {
-	return []string{"chaos", "scale", "patch", "delete", "rollout", "rollback"}
+	return []string{"chaos", "scale", "patch", "delete", "rollout", "rollback", "drain"}
 }
 
 // Action is what a step does, for people: "scale catalog to 5". It is empty for
@@ -41,6 +41,8 @@ func (s Step) Action() string {
 		return s.Rollout.action()
 	case s.Rollback != nil:
 		return "roll back " + s.Rollback.Workload
+	case s.Drain != nil:
+		return "drain"
 	}
 	return ""
 }
@@ -70,7 +72,7 @@ func (c *checker) verb(at string, step Step) {
 		c.fault(at, step)
 		return
 	}
-	if c.d.has(at + ".for") {
+	if c.d.has(at+".for") && !step.Lasts() {
 		c.report(at+".for", "a step is instant: it has no length; remove it")
 	}
 	c.step(at, step)
@@ -100,6 +102,8 @@ func (c *checker) step(at string, step Step) {
 		c.rollout(at+".rollout", *step.Rollout, c.objects(), known)
 	case step.Rollback != nil:
 		c.controller(at+".rollback", step.Rollback.Workload, c.objects(), known)
+	case step.Drain != nil:
+		c.drain(at, step)
 	}
 }
 

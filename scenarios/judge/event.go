@@ -205,6 +205,9 @@ func (s *step) measure(r *run) reports.EventMeasure {
 	if rolled, gone := w.rolled(); gone == nil {
 		m.Rolled = &rolled
 	}
+	if drained, gone := w.drained(); gone == nil {
+		m.Drained, m.Undone = &drained, s.details[reports.StageUndone]
+	}
 	m.Predicted, m.Unpredicted = w.predict()
 	return m
 }

@@ -82,6 +82,12 @@ func moreWords(measure string) (says, example string) {
 				"revision and available, and none of another is left; of a StatefulSet all are ready, and all but those of its `partition` are of the newest " +
 				"revision. `never` when it has not said so by the end of *quiet*. Absent for a fault, and for a step that made no new generation of either.",
 			`event("new version").rolled <= duration("30s")`
+	case "event.drained":
+		return "From the injection until no pod that a drain has to move is left on any of its nodes, as the recorder's own watch of the pods of all namespaces shows: " +
+				"pods that have ended, those of DaemonSets and the kubelet's own may stay, and one that is on its way out is still there. It counts while the " +
+				"node is cordoned: `never` when it took pods again before, or the end of *quiet* came. What held it up stands in the event's last stage. " +
+				"Absent for an event that drains no node.",
+			`event("drain").drained <= duration("30s")`
 	case "node.ready":
 		return "Its condition Ready is true, at the end of *quiet*. A node that is gone is not ready; one that the record never shows is absent.",
 			`node("worker-1").ready`

@@ -35,7 +35,8 @@ type run struct {
 	nodes     map[string][]nodeState
 	notices   []reports.Nearby                                // warnings of Kubernetes'
 	logs      func(from, to reports.Offset) []reports.LogLine // of the record
-	rollouts  map[string][]rolloutState // by kind/name
+	rollouts  map[string][]rolloutState                       // by kind/name
+	tenants   map[string][]tenantsState                       // by node
 	troubles  []reports.TroubleEntry
 	timers    *reports.TimersEntry // nil when they were not read
 	flaws     []string             // of the scenario itself
@@ -81,6 +82,12 @@ type rolloutState struct {
 	*reports.RolloutEntry
 }
 
+// tenantsState is which pods a drain of a node would have to move from a place on.
+type tenantsState struct {
+	place
+	*reports.TenantsEntry
+}
+
 // step is the life of one timeline entry.
 type step struct {
 	name     string
@@ -94,6 +101,7 @@ type step struct {
 	details  map[reports.Stage]string
 	injected reports.Offset
 	begun    bool
+	drains   bool             // it drains its victims
 	changed  *reports.Changed // nil when it made no new generation of anything
 }
 
@@ -103,7 +111,7 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 		starts: map[string]reports.Offset{},
 		states: map[string][]state{}, pods: map[string][]podState{},
 		endpoints: map[string][]endpointState{}, nodes: map[string][]nodeState{},
-		rollouts: map[string][]rolloutState{},
+		rollouts: map[string][]rolloutState{}, tenants: map[string][]tenantsState{},
 	}
 	byLoad, byStep := map[string]*series{}, map[string]*step{}
 	for _, load := range s.Spec.Load {
@@ -114,7 +122,7 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 	}
 	for _, one := range s.Spec.Timeline {
 		byStep[one.Name] = &step{
-			name: one.Name, at: one.At, enabled: one.On(),
+			name: one.Name, at: one.At, enabled: one.On(), drains: one.Drain != nil,
 			stages: map[reports.Stage]reports.Offset{}, details: map[reports.Stage]string{},
 		}
 		r.steps = append(r.steps, byStep[one.Name])
@@ -182,6 +190,8 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 		}
 	case reports.KindRollout:
 		r.rollouts[e.Rollout.Object] = append(r.rollouts[e.Rollout.Object], rolloutState{place{e.At, line}, e.Rollout})
+	case reports.KindTenants:
+		r.tenants[e.Tenants.Node] = append(r.tenants[e.Tenants.Node], tenantsState{place{e.At, line}, e.Tenants})
 	case reports.KindTrouble:
 		r.troubles = append(r.troubles, *e.Trouble)
 	case reports.KindEnd:
@@ -256,6 +266,9 @@ func (r *run) seal() {
 	}
 	for _, all := range r.rollouts {
 		slices.SortFunc(all, func(a, b rolloutState) int { return a.compare(b.place) })
+	}
+	for _, all := range r.tenants {
+		slices.SortFunc(all, func(a, b tenantsState) int { return a.compare(b.place) })
 	}
 	if down, ok := r.starts["down"]; ok && r.complete {
 		r.finished = down

@@ -35,6 +35,7 @@ func (s *script) record() *tape {
 	}
 	t.add(s.second+tick, reports.Entry{Kind: reports.KindEvent, Event: &reports.EventEntry{Name: "second", Stage: reports.StageBitten,
 		Changed: &reports.Changed{Object: "Deployment/catalog", UID: "d", Generation: 2}}})
+	s.recordDrain(t)
 	for _, one := range s.rollouts {
 		t.add(one.at, reports.Entry{Kind: reports.KindRollout, Rollout: &one.entry})
 	}

@@ -41,6 +41,7 @@ type recorder struct {
 	services map[string][]string          // what was recorded last of each
 	nodes    map[string]reports.NodeEntry // what was recorded last of each
 	rollouts map[string]reports.RolloutEntry
+	tenants  tenants
 	notices  notices
 	since    reports.Offset              // when every role became whole; Never while one is not, or a rollout is under way
 	awaited  map[types.UID]chan struct{} // closed when the watch first sees the pod
@@ -60,6 +61,7 @@ func newRecorder(clock clock, add func(reports.Entry), roles []workloads.Role) *
 		pods: map[types.UID]*podLife{}, desired: map[string]int{},
 		slices: map[string]*discoveryv1.EndpointSlice{}, services: map[string][]string{},
 		nodes: map[string]reports.NodeEntry{}, rollouts: map[string]reports.RolloutEntry{},
+		tenants: tenants{pods: map[types.UID]tenant{}, told: map[string][]string{}},
 		secrets: &redactor{}, notices: notices{seen: map[types.UID]int32{}},
 		since: reports.Never, awaited: map[types.UID]chan struct{}{},
 	}

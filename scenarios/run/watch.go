@@ -126,6 +126,7 @@ func (r *recorder) start(ctx context.Context, client kubernetes.Interface) error
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	secrets := r.secretSource(client)
 	sources := append([]source{secrets}, r.sources(client)...) // what is secret is known first
+	sources = append(sources, r.tenantSources(client)...)
 	w := &watches{sources: append(sources, r.noticeSources(client)...), secrets: secrets, cancel: cancel}
 	r.watches = w
 	for _, s := range w.sources {
