@@ -180,6 +180,7 @@ type Step struct {
 	Rollout  *Rollout               `yaml:"rollout,omitempty"`
 	Rollback *Rollback              `yaml:"rollback,omitempty"`
 	Drain    *Drain                 `yaml:"drain,omitempty"`
+	Apply    *Apply                 `yaml:"apply,omitempty"`
 	// Chaos is a Chaos Mesh object, or one of Squall's own kinds, decoded.
 	Chaos *chaos.Object `yaml:"chaos,omitempty"`
 }

@@ -195,6 +195,15 @@ func testSteps(ctx context.Context, t *testing.T, config *rest.Config, client ku
 		assert.Equal(t, step.Rollout != nil, has, "what was rolled out is rolled back")
 	}
 
+	evidence, err = applied(t, api, manifestsOf("settings", "a"), nil)
+	require.NoError(t, err)
+	assert.Contains(t, evidence, "ConfigMap/settings is there")
+	evidence, err = applied(t, api, manifestsOf("settings", "b"), nil)
+	require.NoError(t, err)
+	assert.Contains(t, evidence, "ConfigMap/settings is changed")
+	_, err = applied(t, api, manifestsOf("settings", "b"), nil)
+	require.ErrorContains(t, err, "it changed nothing")
+
 	evidence, err = done(t, api, deleteOf("Deployment"))
 	require.NoError(t, err)
 	assert.Contains(t, evidence, "Deployment/catalog: it is gone, after ")

@@ -92,7 +92,7 @@ func (c *conductor) injection(event plan.Event) (*injection, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make a client for %s: %w", event.Step, err)
 		}
-		one.fault, err = newAPIStep(client, objectsOf(c.rendered), step)
+		one.fault, err = c.step(client, step)
 		return one, err
 	}
 	one.choose = func(ctx context.Context) ([]chaos.Victim, error) {
@@ -111,6 +111,18 @@ func (c *conductor) injection(event plan.Event) (*injection, error) {
 	}
 	one.fault, err = aim.Fault()
 	return one, err
+}
+
+// step prepares a step that is asked of the API.
+func (c *conductor) step(client dynamic.Interface, step scenarios.Step) (chaos.Fault, error) {
+	if step.Apply != nil {
+		objects, err := step.Apply.Objects()
+		if err != nil {
+			return nil, err
+		}
+		return newApplyStep(client, objects)
+	}
+	return newAPIStep(client, append(objectsOf(c.rendered), c.scenario.Applied(step.At)...), step)
 }
 
 // lastsUntil is when a lasting fault ends, from the start of warmup: after the
