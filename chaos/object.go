@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/chaos-mesh/chaos-mesh/api/v1alpha1"
@@ -70,6 +71,9 @@ func apiVersion() string { return v1alpha1.SchemeGroupVersion.String() }
 // Describe names the fault for reports: its kind and action, for example
 // "PodChaos pod-kill".
 func (o *Object) Describe() string {
+	if o.picks() {
+		return o.Kind
+	}
 	if o.node != nil {
 		return o.Kind + " " + string(o.node.Spec.Action)
 	}
@@ -97,6 +101,9 @@ func (o *Object) Duration() time.Duration {
 // accepts has one today; the error is for kinds that can be written before
 // they can be injected.
 func (o *Object) Fault() (Fault, error) {
+	if o.picks() {
+		return nil, fmt.Errorf("%s is no fault: it says which nodes something else acts on", o.Kind)
+	}
 	if o.node != nil {
 		return newNodeOff(o.node.Spec.Action), nil
 	}

@@ -206,6 +206,12 @@ func junitNumbers(v *Verdict) string {
 		if e.Recovery != nil {
 			b.WriteString(", " + took("recovered", *e.Recovery))
 		}
+		if e.Rolled != nil {
+			b.WriteString(", " + took("rolled out", *e.Rolled))
+		}
+		if e.Drained != nil {
+			b.WriteString(", " + took("drained", *e.Drained))
+		}
 		b.WriteString("\n")
 	}
 	return xmlText(b.String())

@@ -97,6 +97,8 @@ type Entry struct {
 	Node      *NodeEntry      `json:"node,omitempty"`
 	Notice    *NoticeEntry    `json:"notice,omitempty"`
 	Log       *LogEntry       `json:"log,omitempty"`
+	Rollout   *RolloutEntry   `json:"rollout,omitempty"`
+	Tenants   *TenantsEntry   `json:"tenants,omitempty"`
 	Trouble   *TroubleEntry   `json:"trouble,omitempty"`
 	End       *EndEntry       `json:"end,omitempty"`
 }
@@ -118,6 +120,8 @@ const (
 	KindNode      Kind = "node"
 	KindNotice    Kind = "notice"
 	KindLog       Kind = "log"
+	KindRollout   Kind = "rollout"
+	KindTenants   Kind = "tenants"
 	KindTrouble   Kind = "trouble"
 	KindEnd       Kind = "end"
 )
@@ -177,6 +181,9 @@ type EventEntry struct {
 	// Detail is a sentence: the evidence for "bitten", the reason for
 	// "unbitten" and "failed".
 	Detail string `json:"detail,omitempty"`
+	// Changed is what a step changed, from stage "bitten" on; nil where no
+	// generation of an object came of it.
+	Changed *Changed `json:"changed,omitempty"`
 }
 
 // Stage is a stage in the life of a timeline entry.

@@ -189,6 +189,12 @@ func (t *text) events(es []EventMeasure) {
 		if e.Recovery != nil {
 			head += " · " + took("recovered", *e.Recovery)
 		}
+		if e.Rolled != nil {
+			head += " · " + took("rolled out", *e.Rolled)
+		}
+		if e.Drained != nil {
+			head += " · " + took("drained", *e.Drained)
+		}
 		t.para(2, head, with)
 		for _, v := range e.Victims {
 			was := clean(v.Pod) + " on " + clean(v.Node)
@@ -199,6 +205,9 @@ func (t *text) events(es []EventMeasure) {
 		}
 		if e.Evidence != "" {
 			t.para(4, clean(e.Evidence), dim)
+		}
+		if e.Undone != "" {
+			t.para(4, clean(e.Undone), dim)
 		}
 		t.predictions(e.Predicted)
 		if e.Unpredicted != "" {

@@ -127,6 +127,11 @@ type EventMeasure struct {
 	// [Never] when it did not happen.
 	Healed   *Offset `json:"healed,omitempty"`
 	Recovery *Offset `json:"recovery,omitempty"`
+	// Rolled is nil for what is no rollout, and [Never] when it was not complete.
+	Rolled *Offset `json:"rolled,omitempty"`
+	// Drained is likewise of a drain alone; Undone is what was said of its end.
+	Drained *Offset `json:"drained,omitempty"`
+	Undone  string  `json:"undone,omitempty"`
 	// Predicted are the windows that Kubernetes' timers make of it; Unpredicted
 	// says why there are none.
 	Predicted   []Predicted `json:"predicted,omitempty"`

@@ -184,6 +184,8 @@ func (e *Entry) check() error {
 		{KindNode, e.Node != nil},
 		{KindNotice, e.Notice != nil},
 		{KindLog, e.Log != nil},
+		{KindRollout, e.Rollout != nil},
+		{KindTenants, e.Tenants != nil},
 		{KindTrouble, e.Trouble != nil},
 		{KindEnd, e.End != nil},
 	} {

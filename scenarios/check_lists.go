@@ -99,6 +99,7 @@ func (c *checker) timeline() {
 		here := c.d.entry(at, step.Name, i)
 		c.moment(here, step)
 		c.verb(here, step)
+		c.victims(here, step)
 	}
 }
 

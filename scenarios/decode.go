@@ -201,11 +201,15 @@ func laterFields(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[Step]():
 		return []string{
-			"when", "by", "victims", "apply", "rollout", "rollback", "drain",
+			"when", "by",
 			"node-add", "node-remove", "helm-upgrade", "helm-rollback", "load", "exec",
 		}
 	case reflect.TypeFor[Workload]():
 		return []string{"store", "manifests", "kustomize", "helm"}
+	case reflect.TypeFor[Apply]():
+		return []string{"file"}
+	case reflect.TypeFor[Victims]():
+		return []string{"leaderOf"}
 	case reflect.TypeFor[Spec]():
 		return []string{"clients", "abort"}
 	}

@@ -28,6 +28,7 @@ func (d *decoder) fault(n *yaml.Node, path string) *chaos.Object {
 	if !ok {
 		return nil
 	}
+	d.narrowed(path, value)
 	raw, err := json.Marshal(value)
 	if err != nil {
 		d.say(n, Finding{Path: path, Problem: "cannot be said in JSON: " + err.Error()})
@@ -39,6 +40,23 @@ func (d *decoder) fault(n *yaml.Node, path string) *chaos.Object {
 	}
 	d.sayFault(n, path, err)
 	return nil
+}
+
+// narrowed fills in the selector of a fault on nodes that its entry narrows by
+// "victims": it takes all of them.
+func (d *decoder) narrowed(path string, fault any) {
+	object, _ := fault.(map[string]any)
+	spec, _ := object["spec"].(map[string]any)
+	entry := d.places[parentPath(path)].value
+	if object["kind"] != "NodeChaos" || spec == nil || entry == nil {
+		return
+	}
+	if key, _ := lookup(entry, "victims"); key == nil {
+		return
+	}
+	if _, written := spec["selector"]; !written {
+		spec["selector"] = map[string]any{}
+	}
 }
 
 // sayFault adds a finding for each thing that is wrong with a fault.
@@ -86,7 +104,7 @@ func (c *checker) fault(at string, step Step) {
 	}
 	c.lasting(at, step, fault)
 	if step.Chaos.HitsNodes() {
-		c.faultOnNodes(at, step)
+		c.hitsNodes(at+".chaos.spec.selector", step.Chaos)
 		return
 	}
 	if !step.On() || !c.whole {
@@ -124,29 +142,6 @@ func (c *checker) lasting(at string, step Step, fault chaos.Fault) {
 		c.report(at+".for", fmt.Sprintf("differs from the fault's own duration, %s; write one of them", own))
 	case begins+step.For > c.s.Spec.Phases.Total():
 		c.report(at+".for", "the fault would last beyond the end of recovery")
-	}
-}
-
-// faultOnNodes checks that the cluster has the nodes that a fault is aimed at.
-func (c *checker) faultOnNodes(at string, step Step) {
-	if !c.sound("spec.cluster.workers") || !c.sound("spec.cluster.controlPlanes") {
-		return
-	}
-	path := at + ".chaos.spec.selector"
-	var all []string
-	hit := false
-	for _, node := range c.s.Spec.Cluster.FaultNodes() {
-		all = append(all, node.String())
-		hit = hit || step.Chaos.MatchNodeTemplate(node)
-	}
-	for _, name := range step.Chaos.NamedNodes() {
-		if !slices.Contains(all, name) {
-			hit = true // said more exactly here
-			c.report(path+".nodes["+name+"]", "the cluster has no such node that a fault may hit", all...)
-		}
-	}
-	if !hit {
-		c.report(path, "selects no node of the cluster that a fault may hit", all...)
 	}
 }
 

@@ -172,10 +172,15 @@ type Step struct {
 	Enabled *bool         `yaml:"enabled,omitempty"` // default true
 	At      Moment        `yaml:"at"`
 	For     time.Duration `yaml:"for,omitempty"`
+	Victims *Victims      `yaml:"victims,omitempty"`
 	// One of the following is set: what the entry does.
-	Scale  *Scale                 `yaml:"scale,omitempty"`
-	Patch  *Change                `yaml:"patch,omitempty"`
-	Delete *workloads.PatchTarget `yaml:"delete,omitempty"`
+	Scale    *Scale                 `yaml:"scale,omitempty"`
+	Patch    *Change                `yaml:"patch,omitempty"`
+	Delete   *workloads.PatchTarget `yaml:"delete,omitempty"`
+	Rollout  *Rollout               `yaml:"rollout,omitempty"`
+	Rollback *Rollback              `yaml:"rollback,omitempty"`
+	Drain    *Drain                 `yaml:"drain,omitempty"`
+	Apply    *Apply                 `yaml:"apply,omitempty"`
 	// Chaos is a Chaos Mesh object, or one of Squall's own kinds, decoded.
 	Chaos *chaos.Object `yaml:"chaos,omitempty"`
 }

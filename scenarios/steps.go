@@ -23,7 +23,9 @@ type Change struct {
 }
 
 // verbs are what a timeline entry can do, each the name of its field.
-func verbs() []string { return []string{"chaos", "scale", "patch", "delete"} }
+func verbs() []string {
+	return []string{"chaos", "scale", "patch", "delete", "rollout", "rollback", "drain", "apply"}
+}
 
 // Action is what a step does, for people: "scale catalog to 5". It is empty for
 // a fault, which describes itself.
@@ -35,6 +37,14 @@ func (s Step) Action() string {
 		return "patch " + objectName(s.Patch.Target)
 	case s.Delete != nil:
 		return "delete " + objectName(*s.Delete)
+	case s.Rollout != nil:
+		return s.Rollout.action()
+	case s.Rollback != nil:
+		return "roll back " + s.Rollback.Workload
+	case s.Drain != nil:
+		return "drain"
+	case s.Apply != nil:
+		return s.Apply.action()
 	}
 	return ""
 }
@@ -64,7 +74,7 @@ func (c *checker) verb(at string, step Step) {
 		c.fault(at, step)
 		return
 	}
-	if c.d.has(at + ".for") {
+	if c.d.has(at+".for") && !step.Lasts() {
 		c.report(at+".for", "a step is instant: it has no length; remove it")
 	}
 	c.step(at, step)
@@ -78,7 +88,7 @@ func (c *checker) step(at string, step Step) {
 	case step.Scale != nil:
 		c.scale(at+".scale", *step.Scale, known)
 	case step.Patch != nil:
-		object := c.rendersTarget(at+".patch.target", step.Patch.Target, known)
+		object := c.rendersTarget(at+".patch.target", step.Patch.Target, c.objects(step), known)
 		if !c.need(at+".patch.patch", "{spec: {template: {metadata: {annotations: {version: '2'}}}}}") || object == nil {
 			return
 		}
@@ -86,11 +96,29 @@ func (c *checker) step(at string, step Step) {
 			c.report(at+".patch.patch", oneLine(err))
 		}
 	case step.Delete != nil:
-		object := c.rendersTarget(at+".delete", *step.Delete, known)
+		object := c.rendersTarget(at+".delete", *step.Delete, c.objects(step), known)
 		if object != nil && object.GetKind() == "Namespace" {
 			c.report(at+".delete.kind", "the namespace holds all that is tested and all that is watched; delete what is in it")
 		}
+	case step.Rollout != nil:
+		c.rollout(at+".rollout", *step.Rollout, c.objects(step), known)
+	case step.Rollback != nil:
+		c.controller(at+".rollback", step.Rollback.Workload, c.objects(step), known)
+	case step.Drain != nil:
+		c.drain(at, step)
+	case step.Apply != nil:
+		c.apply(at+".apply", *step.Apply)
 	}
+}
+
+// objects are those that the workloads render, and those that steps before a step
+// apply.
+func (c *checker) objects(step Step) []*unstructured.Unstructured {
+	var all []*unstructured.Unstructured
+	for _, r := range c.rendered {
+		all = append(all, r.Objects...)
+	}
+	return append(all, c.s.Applied(step.At)...)
 }
 
 // scale checks a step that scales.
@@ -112,21 +140,19 @@ func (c *checker) scale(at string, s Scale, known bool) {
 	}
 }
 
-// rendersTarget finds the object that a step acts on among those that are rendered;
+// rendersTarget finds the object that a step acts on among those that there are;
 // nil when there is none, or when that is not known.
-func (c *checker) rendersTarget(at string, target workloads.PatchTarget, known bool) *unstructured.Unstructured {
+func (c *checker) rendersTarget(at string, target workloads.PatchTarget, objects []*unstructured.Unstructured, known bool) *unstructured.Unstructured {
 	kind, name := c.need(at+".kind", "Deployment"), c.need(at+".name", "catalog")
 	if !kind || !name || !known {
 		return nil
 	}
 	var names []string
-	for _, r := range c.rendered {
-		for _, object := range r.Objects {
-			if object.GetKind() == target.Kind && object.GetName() == target.Name {
-				return object
-			}
-			names = append(names, object.GetKind()+"/"+object.GetName())
+	for _, object := range objects {
+		if object.GetKind() == target.Kind && object.GetName() == target.Name {
+			return object
 		}
+		names = append(names, object.GetKind()+"/"+object.GetName())
 	}
 	slices.Sort(names)
 	c.report(at, "the workloads render no "+objectName(target), slices.Compact(names)...)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 )
@@ -44,23 +42,4 @@ func apply(ctx context.Context, client dynamic.Interface, r Rendered) error {
 		}
 	}
 	return nil
-}
-
-// Resource names the API resource of an object that a workload rendered. Workloads render few kinds,
-// so they stand here instead of being asked for at every start.
-func Resource(object *unstructured.Unstructured) (schema.GroupVersionResource, error) {
-	kind := object.GroupVersionKind()
-	switch kind {
-	case schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}:
-		return kind.GroupVersion().WithResource("namespaces"), nil
-	case schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}:
-		return kind.GroupVersion().WithResource("serviceaccounts"), nil
-	case schema.GroupVersionKind{Version: "v1", Kind: "Service"}:
-		return kind.GroupVersion().WithResource("services"), nil
-	case schema.GroupVersionKind{Version: "v1", Kind: kindPod}:
-		return kind.GroupVersion().WithResource("pods"), nil
-	case schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: kindDeployment}:
-		return kind.GroupVersion().WithResource("deployments"), nil
-	}
-	return schema.GroupVersionResource{}, fmt.Errorf("no workload renders a %s", kind)
 }

@@ -202,6 +202,12 @@ func (s *step) measure(r *run) reports.EventMeasure {
 	if recovery, gone := w.recovery(); gone == nil {
 		m.Recovery = &recovery
 	}
+	if rolled, gone := w.rolled(); gone == nil {
+		m.Rolled = &rolled
+	}
+	if drained, gone := w.drained(); gone == nil {
+		m.Drained, m.Undone = &drained, s.details[reports.StageUndone]
+	}
 	m.Predicted, m.Unpredicted = w.predict()
 	return m
 }

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the generated table into docs/")
 func TestEveryMeasureIsExplained(t *testing.T) {
 	s := podKill()
 	s.Spec.Cluster.Workers = 1
-	for _, name := range []string{"cut", "heal"} {
+	for _, name := range []string{"cut", "heal", "new version", "drain", "migrate"} {
 		step := s.Spec.Timeline[0]
 		step.Name = name
 		s.Spec.Timeline = append(s.Spec.Timeline, step)

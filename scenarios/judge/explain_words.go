@@ -76,6 +76,18 @@ func moreWords(measure string) (says, example string) {
 				"injected, and for each victim the first change after it without that pod; the slowest counts. `never` when one of them kept a victim up to the " +
 				"end of *quiet*. Absent where no Service had a victim. For a victim that is a node, the pods of workloads that were on it stand.",
 			`event("kill").withdrawn <= duration("1s")`
+	case "event.rolled":
+		return "From the injection until the controller of what the step changed, a Deployment or a StatefulSet, says that this revision, or a later one, is " +
+				"rolled out wholly, as `kubectl rollout status` has it: the controller has seen what is asked for; of a Deployment all pods are of the newest " +
+				"revision and available, and none of another is left; of a StatefulSet all are ready, and all but those of its `partition` are of the newest " +
+				"revision. `never` when it has not said so by the end of *quiet*. Absent for a fault, and for a step that made no new generation of either.",
+			`event("new version").rolled <= duration("30s")`
+	case "event.drained":
+		return "From the injection until no pod that a drain has to move is left on any of its nodes, as the recorder's own watch of the pods of all namespaces shows: " +
+				"pods that have ended, those of DaemonSets and the kubelet's own may stay, and one that is on its way out is still there. It counts while the " +
+				"node is cordoned: `never` when it took pods again before, or the end of *quiet* came. What held it up stands in the event's last stage. " +
+				"Absent for an event that drains no node.",
+			`event("drain").drained <= duration("30s")`
 	case "node.ready":
 		return "Its condition Ready is true, at the end of *quiet*. A node that is gone is not ready; one that the record never shows is absent.",
 			`node("worker-1").ready`

@@ -90,7 +90,7 @@ func (j *jury) deadline(native *ast.AST, e ast.Expr) (reports.Offset, bool) {
 	}
 	of, field := measured.AsSelect().Operand(), measured.AsSelect().FieldName()
 	if native.GetType(of.ID()).TypeName() != typeEvent ||
-		!slices.Contains([]string{"healed", "recovery", "impaired", "detected", "withdrawn"}, field) {
+		!slices.Contains([]string{"healed", "recovery", "impaired", "detected", "withdrawn", "rolled", "drained"}, field) {
 		return 0, false
 	}
 	d, ok := j.part(native, bound).(types.Duration)

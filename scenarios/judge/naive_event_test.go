@@ -36,6 +36,8 @@ func (s *script) eventTruths() []truth {
 		{"event.healed", on + "healed", func() string { return s.healed() }},
 		{"event.detected", on + "detected", func() string { return s.detected() }},
 		{"event.withdrawn", on + "withdrawn", func() string { return s.withdrawn() }},
+		{"event.rolled", `event("second").rolled`, func() string { return s.rolled() }},
+		{"event.drained", `event("drain").drained`, func() string { return s.drained() }},
 		{"event.recovery", on + "recovery", func() string { return s.recovery(s.loads) }},
 		{"event.recovery", `load("browse").` + on + "recovery", func() string { return s.recovery(s.loads[:1]) }},
 		{"workload.ready", `workload("gateway").ready`, func() string { return fmt.Sprint(last.Ready) }},

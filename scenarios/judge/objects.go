@@ -85,6 +85,8 @@ func eventFields() []field {
 		duration("impaired", false, (*window).impaired),
 		duration("detected", false, (*window).detected),
 		duration("withdrawn", false, (*window).withdrawn),
+		duration("rolled", false, (*window).rolled),
+		duration("drained", false, (*window).drained),
 		{name: "happened", typ: types.BoolType, get: func(target any) (ref.Val, *absence) {
 			w := target.(*window)
 			if w.step == nil && w.gone != nil && w.gone.calm {

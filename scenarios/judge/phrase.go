@@ -133,6 +133,8 @@ func eventClause(name, event string, value ref.Val) (clause string, ok bool) {
 		"impaired":  {"%s was undone", "%s was never undone"},
 		"detected":  {"%s showed in the cluster", "%s never showed in the cluster"},
 		"withdrawn": {"the victims of %s were out of their Services", "not all victims of %s were ever out of their Services"},
+		"rolled":    {"%s was rolled out", "%s was never rolled out wholly"},
+		"drained":   {"the nodes of %s were drained", "the nodes of %s were never drained"},
 	}[name]
 	switch {
 	case known && never:

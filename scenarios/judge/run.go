@@ -35,6 +35,8 @@ type run struct {
 	nodes     map[string][]nodeState
 	notices   []reports.Nearby                                // warnings of Kubernetes'
 	logs      func(from, to reports.Offset) []reports.LogLine // of the record
+	rollouts  map[string][]rolloutState                       // by kind/name
+	tenants   map[string][]tenantsState                       // by node
 	troubles  []reports.TroubleEntry
 	timers    *reports.TimersEntry // nil when they were not read
 	flaws     []string             // of the scenario itself
@@ -74,6 +76,18 @@ type nodeState struct {
 	*reports.NodeEntry
 }
 
+// rolloutState is how far a controller was from a place on.
+type rolloutState struct {
+	place
+	*reports.RolloutEntry
+}
+
+// tenantsState is which pods a drain of a node would have to move from a place on.
+type tenantsState struct {
+	place
+	*reports.TenantsEntry
+}
+
 // step is the life of one timeline entry.
 type step struct {
 	name     string
@@ -87,6 +101,8 @@ type step struct {
 	details  map[reports.Stage]string
 	injected reports.Offset
 	begun    bool
+	drains   bool             // it drains its victims
+	changed  *reports.Changed // nil when it made no new generation of anything
 }
 
 func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
@@ -95,6 +111,7 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 		starts: map[string]reports.Offset{},
 		states: map[string][]state{}, pods: map[string][]podState{},
 		endpoints: map[string][]endpointState{}, nodes: map[string][]nodeState{},
+		rollouts: map[string][]rolloutState{}, tenants: map[string][]tenantsState{},
 	}
 	byLoad, byStep := map[string]*series{}, map[string]*step{}
 	for _, load := range s.Spec.Load {
@@ -105,7 +122,7 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 	}
 	for _, one := range s.Spec.Timeline {
 		byStep[one.Name] = &step{
-			name: one.Name, at: one.At, enabled: one.On(),
+			name: one.Name, at: one.At, enabled: one.On(), drains: one.Drain != nil,
 			stages: map[reports.Stage]reports.Offset{}, details: map[reports.Stage]string{},
 		}
 		r.steps = append(r.steps, byStep[one.Name])
@@ -171,6 +188,10 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 		if e.Notice.Type == "Warning" {
 			r.notices = append(r.notices, reports.Nearby{At: e.At, What: fmt.Sprintf("%s: %s: %s", e.Notice.Object, e.Notice.Reason, e.Notice.Message)})
 		}
+	case reports.KindRollout:
+		r.rollouts[e.Rollout.Object] = append(r.rollouts[e.Rollout.Object], rolloutState{place{e.At, line}, e.Rollout})
+	case reports.KindTenants:
+		r.tenants[e.Tenants.Node] = append(r.tenants[e.Tenants.Node], tenantsState{place{e.At, line}, e.Tenants})
 	case reports.KindTrouble:
 		r.troubles = append(r.troubles, *e.Trouble)
 	case reports.KindEnd:
@@ -199,6 +220,9 @@ func (r *run) stage(s *step, e *reports.Entry) *step {
 	}
 	if e.Event.Step != "" {
 		s.action = e.Event.Step
+	}
+	if e.Event.Changed != nil {
+		s.changed = e.Event.Changed
 	}
 	if len(e.Event.Victims) > 0 {
 		s.victims = e.Event.Victims
@@ -239,6 +263,12 @@ func (r *run) seal() {
 	}
 	for _, all := range r.nodes {
 		slices.SortFunc(all, func(a, b nodeState) int { return a.compare(b.place) })
+	}
+	for _, all := range r.rollouts {
+		slices.SortFunc(all, func(a, b rolloutState) int { return a.compare(b.place) })
+	}
+	for _, all := range r.tenants {
+		slices.SortFunc(all, func(a, b tenantsState) int { return a.compare(b.place) })
 	}
 	if down, ok := r.starts["down"]; ok && r.complete {
 		r.finished = down

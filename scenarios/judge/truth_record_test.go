@@ -33,6 +33,12 @@ func (s *script) record() *tape {
 	if s.lasting && s.undone >= 0 {
 		event("kill", s.undone, reports.StageUndone, s.lasting)
 	}
+	t.add(s.second+tick, reports.Entry{Kind: reports.KindEvent, Event: &reports.EventEntry{Name: "second", Stage: reports.StageBitten,
+		Changed: &reports.Changed{Object: "Deployment/catalog", UID: "d", Generation: 2}}})
+	s.recordDrain(t)
+	for _, one := range s.rollouts {
+		t.add(one.at, reports.Entry{Kind: reports.KindRollout, Rollout: &one.entry})
+	}
 	s.recordPods(t)
 	for i := range s.bystander {
 		t.add(time.Duration(i+1)*sec, reports.Entry{Kind: reports.KindWorkload, Workload: &s.bystander[i]})

@@ -95,6 +95,9 @@ type script struct {
 	bystander      []reports.WorkloadEntry    // states of gateway, one a second from 1 s on
 	node           []reports.NodeEntry        // states of worker-1, one a second from 1 s on
 	restarts       map[string][]time.Duration // of gateway's pods, by UID
+	rollouts       []rolloutAt                // of what the event "second" changed
+	cordons        []cordonAt                 // of the nodes of the event "drain"
+	tenants        []tenantsAt                // likewise
 }
 
 const tick = 10 * ms
@@ -138,6 +141,8 @@ func newScript(seed uint64) *script {
 		}
 		slices.Sort(s.restarts[fmt.Sprint("g", i)])
 	}
+	s.rollouts = randomRollouts(r, s.second-sec, s.starts["down"]+500*ms)
+	s.randomDrain(r)
 	return s
 }
 
@@ -208,6 +213,7 @@ func (s *script) scenario() *scenarios.Scenario {
 		load.Name = name
 		made.Spec.Load = append(made.Spec.Load, load)
 	}
-	made.Spec.Timeline = append(made.Spec.Timeline, scenarios.Step{Name: "second", At: scenarios.Moment{Phase: "recovery"}})
+	made.Spec.Timeline = append(made.Spec.Timeline, scenarios.Step{Name: "second", At: scenarios.Moment{Phase: "recovery"}},
+		scenarios.Step{Name: "drain", At: scenarios.Moment{Phase: "recovery"}, Drain: &scenarios.Drain{Mode: "one"}})
 	return made
 }

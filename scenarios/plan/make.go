@@ -92,24 +92,28 @@ func makeEvent(s *scenarios.Scenario, seed uint64, step scenarios.Step, rendered
 	if !ok || step.Chaos == nil && action == "" {
 		return Event{}, fmt.Errorf("it has no time (%s) or no verb; plan what scenarios.Parse accepted", step.At)
 	}
-	if step.Chaos == nil {
-		return Event{Name: step.Name, At: at, Step: action}, nil
+	event := Event{Name: step.Name, At: at, Step: action, Victims: step.Victims.String()}
+	aim, err := step.Aim()
+	if err != nil || aim == nil {
+		return event, err
 	}
-	all := candidates(step.Chaos, rendered)
+	all := candidates(aim, rendered)
 	what := "pod"
-	if step.Chaos.HitsNodes() {
-		all, what = nodes(step.Chaos, s.Spec.Cluster), "node"
+	if aim.HitsNodes() {
+		all, what = nodes(aim, s.Spec.Cluster), "node"
 	}
+	all = slices.DeleteFunc(all, func(c Candidate) bool { return !step.Victims.TakesOrdinal(c.Ordinal) })
 	if len(all) == 0 {
-		return Event{}, fmt.Errorf("%s selects no %s that the scenario declares", step.Chaos.Describe(), what)
+		return Event{}, fmt.Errorf("%s selects no %s that the scenario declares", aim.Describe(), what)
 	}
 	order := source(seed, "order", s.Metadata.Name, step.Name)
 	order.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	count := step.Chaos.Count(source(seed, "share", s.Metadata.Name, step.Name).IntN)
-	return Event{
-		Name: step.Name, At: at, Fault: step.Chaos.Describe(),
-		Count: Count(count), Candidates: all,
-	}, nil
+	event.Count = Count(aim.Count(source(seed, "share", s.Metadata.Name, step.Name).IntN))
+	event.Candidates = all
+	if step.Chaos != nil {
+		event.Fault = aim.Describe()
+	}
+	return event, nil
 }
 
 // candidates are the pods that a fault could select, by role and ordinal. They

@@ -62,7 +62,7 @@ type Leg struct {
 	Ends   float64 `json:"ends"`
 }
 
-// Event is one timeline entry: a fault, or a step, which has no victims.
+// Event is one timeline entry: a fault, or a step, most of which have no victims.
 type Event struct {
 	Name  string        `json:"name"`
 	At    time.Duration `json:"at"`
@@ -71,6 +71,9 @@ type Event struct {
 	// Count is how many of the candidates are hit, before filters that only
 	// the live cluster can answer.
 	Count Count `json:"count,omitzero"`
+	// Victims narrows the candidates by what only the live cluster can answer, or
+	// has narrowed them already: "hosting app=catalog", "ordinal 0".
+	Victims string `json:"victims,omitempty"`
 	// Candidates are all pods, or nodes, that the selector allows, in the order
 	// in which they are taken.
 	Candidates []Candidate `json:"candidates,omitempty"`

@@ -272,3 +272,24 @@ func TestScenarioThatWasNotParsedIsRefused(t *testing.T) {
 	_, err = plan.Make(s, 1, "v0.0.0", false)
 	require.ErrorContains(t, err, "selects no pod")
 }
+
+func TestVictimsNarrowThePlan(t *testing.T) {
+	t.Parallel()
+	s := steps(t, 3,
+		`{name: all of it, at: fault+0s, drain: {mode: all, selector: {}}}`,
+		`{name: second, at: fault+0s, victims: {ordinal: 1}, drain: {mode: one}}`,
+		`{name: host, at: fault+0s, victims: {hosting: {labelSelectors: {app: catalog}}}, chaos: {kind: NodeChaos, spec: {action: stop, mode: one}}}`,
+		`{name: last, at: fault+0s, victims: {ordinal: 2}, chaos: {kind: PodChaos, spec: {action: pod-kill, mode: all, selector: {}}}}`)
+	p := planned(t, s, 3)
+	workers := []plan.Candidate{{Role: "worker"}, {Role: "worker", Ordinal: 1}}
+	require.Len(t, p.Events, 4)
+	assert.Equal(t, []string{"drain", "drain", "", ""}, []string{p.Events[0].Step, p.Events[1].Step, p.Events[2].Step, p.Events[3].Step})
+	assert.ElementsMatch(t, workers, p.Events[0].Candidates)
+	assert.Equal(t, workers[1:], p.Events[1].Candidates)
+	assert.ElementsMatch(t, workers, p.Events[2].Candidates, "who hosts what is known at the injection")
+	assert.Equal(t, []plan.Candidate{{Role: "catalog", Ordinal: 2}}, p.Events[3].Candidates, "the gateway has two")
+	var text bytes.Buffer
+	require.NoError(t, p.Text(&text))
+	assert.Regexp(t, `(?m)^host +10s +NodeChaos stop +1 +worker/\d worker/\d, hosting app=catalog$`, text.String())
+	assert.Regexp(t, `(?m)^second +10s +drain +1 +worker/1, ordinal 1$`, text.String())
+}

@@ -40,11 +40,15 @@ func (p Plan) Text(w io.Writer) error {
 	}
 	fmt.Fprintln(out, "EVENT\tAT\tFAULT OR STEP\tHITS\tOF, IN THIS ORDER")
 	for _, event := range p.Events {
-		if event.Step != "" {
+		if len(event.Candidates) == 0 {
 			fmt.Fprintf(out, "%s\t%s\t%s\n", event.Name, event.At, event.Step)
 			continue
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", event.Name, event.At, event.Fault, event.Count, order(event.Candidates))
+		takes := order(event.Candidates)
+		if event.Victims != "" {
+			takes += ", " + event.Victims
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", event.Name, event.At, event.Fault+event.Step, event.Count, takes)
 	}
 	return out.Flush()
 }

@@ -56,6 +56,7 @@ func TestOnOneCluster(t *testing.T) {
 	for _, action := range []string{"stop", "power-off"} {
 		t.Run(action+" keeps the contract", func(t *testing.T) { testNodeContract(ctx, t, c, client, action) })
 	}
+	t.Run("drain keeps the contract", func(t *testing.T) { testDrain(ctx, t, c, client) })
 	t.Run("a step of each verb", func(t *testing.T) { testSteps(ctx, t, config, client) }) // the last takes the catalog away
 }
 
@@ -138,7 +139,7 @@ func testModes(ctx context.Context, t *testing.T, client kubernetes.Interface) {
 	require.Len(t, planned.Events, 5)
 	for _, event := range planned.Events {
 		at := slices.IndexFunc(s.Spec.Timeline, func(one scenarios.Step) bool { return one.Name == event.Name })
-		hit := victims(event, s.Spec.Timeline[at].Chaos, rolesOf(rendered), now)
+		hit := victims(event, s.Spec.Timeline[at].Chaos, nil, rolesOf(rendered), now)
 		want := counts[event.Name]
 		if want < 0 {
 			want = event.Count.Of(3)
@@ -257,7 +258,7 @@ func testContract(ctx context.Context, t *testing.T, c cluster.Cluster, client k
 	now, err := lookAround(ctx, client)
 	require.NoError(t, err)
 	object = object.In(scenarios.Namespace)
-	hit := victims(plan.Event{Name: "kill", Count: plan.Count{Mode: "all"}}, object, r.roles, now)
+	hit := victims(plan.Event{Name: "kill", Count: plan.Count{Mode: "all"}}, object, nil, r.roles, now)
 	require.Len(t, hit, 3)
 	fault, err := object.Fault()
 	require.NoError(t, err)

@@ -118,6 +118,7 @@ func (c *conductor) open(dir string) error {
 	c.phase("up", 0)
 	c.recorder = newRecorder(c.clock, c.add, rolesOf(c.rendered))
 	c.recorder.processes = c.cluster.PodProcesses
+	c.recorder.tenants.on = slices.ContainsFunc(c.scenario.Spec.Timeline, func(s scenarios.Step) bool { return s.On() && s.Drain != nil })
 	c.dir, c.logs = dir, newLogKeeper(dir, c.client, c.recorder)
 	c.recorder.podSeen = c.logs.seePod
 	return nil

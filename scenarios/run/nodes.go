@@ -10,6 +10,7 @@ import (
 
 	"squall/chaos"
 	"squall/cluster"
+	"squall/scenarios"
 	"squall/scenarios/plan"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -94,10 +95,10 @@ func notReached(err error) (why string, unreached bool) {
 }
 
 // nodeVictims chooses the nodes that an event hits, as many as the plan counts
-// of those that the fault's selector takes, in the plan's order. Nodes are those
+// of those that its selector takes and narrows to, in the plan's order. Nodes are those
 // of the cluster, in the order in which it has them, which gives each its place
 // among those of its role; one that the API does not know cannot be hit.
-func nodeVictims(event plan.Event, fault *chaos.Object, nodes []cluster.Node, now live) []chaos.Victim {
+func nodeVictims(event plan.Event, aim *chaos.Object, narrow *scenarios.Victims, nodes []cluster.Node, now live) []chaos.Victim {
 	byPlan := map[plan.Candidate]chaos.Victim{}
 	count := map[string]int{}
 	for _, n := range nodes {
@@ -107,7 +108,7 @@ func nodeVictims(event plan.Event, fault *chaos.Object, nodes []cluster.Node, no
 		}
 		t.Ordinal = count[t.Role]
 		count[t.Role]++
-		if object := now.nodes[n.Name]; object != nil && fault.MatchNode(t, object) {
+		if object := now.nodes[n.Name]; object != nil && aim.MatchNode(t, object) && narrow.TakesHost(n.Name, now.pods) {
 			byPlan[plan.Candidate{Role: t.Role, Ordinal: t.Ordinal}] = chaos.Victim{
 				Role: t.Role, Ordinal: t.Ordinal, UID: string(object.UID), Node: n.Name,
 			}

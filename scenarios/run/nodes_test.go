@@ -10,6 +10,7 @@ import (
 	"squall/chaos"
 	"squall/chaos/chaostest"
 	"squall/cluster"
+	"squall/scenarios"
 	"squall/scenarios/plan"
 
 	"github.com/stretchr/testify/assert"
@@ -40,7 +41,7 @@ func TestNodeVictims(t *testing.T) {
 	order := []plan.Candidate{{Role: "worker", Ordinal: 2}, {Role: "control-plane", Ordinal: 1}, {Role: "worker"}, {Role: "control-plane"}, {Role: "worker", Ordinal: 1}}
 	event := func(c plan.Count) plan.Event { return plan.Event{Count: c, Candidates: order} }
 	hit := func(selector string, c plan.Count) (names []string) {
-		for _, v := range nodeVictims(event(c), nodeFault(t, "stop", selector), nodes, now) {
+		for _, v := range nodeVictims(event(c), nodeFault(t, "stop", selector), nil, nodes, now) {
 			assert.True(t, v.IsNode())
 			assert.Equal(t, "uid-"+v.Node, v.UID)
 			names = append(names, chaos.NodeTemplate{Role: v.Role, Ordinal: v.Ordinal}.String()+" "+v.Node)
@@ -55,6 +56,31 @@ func TestNodeVictims(t *testing.T) {
 	assert.Equal(t, []string{"worker/1 worker-2"}, hit(`{"labelSelectors":{"zone":"worker-2"}}`, all), "labels are those of the live node")
 	delete(now.nodes, "worker-3")
 	assert.Equal(t, []string{"control-plane/1 control-plane-2"}, hit(`{}`, plan.Count{Mode: "one", Pods: 1}), "a node that the API does not know is not there")
+}
+
+func TestNodesThatHost(t *testing.T) {
+	nodes := []cluster.Node{{Name: "worker-1"}, {Name: "worker-2"}, {Name: "worker-3"}}
+	now := live{nodes: map[string]*corev1.Node{}}
+	var order []plan.Candidate
+	for i, n := range nodes {
+		now.nodes[n.Name] = &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name}}
+		order = append(order, plan.Candidate{Role: "worker", Ordinal: i})
+	}
+	there, leaves, ended := pod("catalog", "a", 0, "worker-3"), pod("catalog", "b", 0, "worker-1"), pod("catalog", "c", 0, "worker-2")
+	deleted := metav1.Now()
+	leaves.DeletionTimestamp, ended.Status.Phase = &deleted, corev1.PodSucceeded
+	now.pods = []corev1.Pod{leaves, ended, pod("gateway", "d", 0, "worker-1"), there}
+	hit := func(app string) (names []string) {
+		narrow := &scenarios.Victims{Hosting: &scenarios.Hosting{LabelSelectors: map[string]string{"app": app}}}
+		event := plan.Event{Count: plan.Count{Mode: "all"}, Candidates: order}
+		for _, v := range nodeVictims(event, nodeFault(t, "stop", `{}`), narrow, nodes, now) {
+			names = append(names, v.Node)
+		}
+		return names
+	}
+	assert.Equal(t, []string{"worker-3"}, hit("catalog"), "pods that leave or have ended are not hosted")
+	assert.Equal(t, []string{"worker-1"}, hit("gateway"))
+	assert.Empty(t, hit("cart"))
 }
 
 // TestAskNode has an API that asks a node for a sign of life and gets this or
@@ -117,7 +143,7 @@ func testNodeContract(ctx context.Context, t *testing.T, c cluster.Cluster, clie
 	now, err := lookAround(ctx, client)
 	require.NoError(t, err)
 	object := nodeFault(t, action, `{"nodes":["worker/1"]}`)
-	hit := nodeVictims(plan.Event{Count: plan.Count{Mode: "all"}, Candidates: []plan.Candidate{{Role: "worker", Ordinal: 1}}}, object, c.Info().Nodes, now)
+	hit := nodeVictims(plan.Event{Count: plan.Count{Mode: "all"}, Candidates: []plan.Candidate{{Role: "worker", Ordinal: 1}}}, object, nil, c.Info().Nodes, now)
 	require.Len(t, hit, 1)
 	before := now.nodes[hit[0].Node].Status.NodeInfo.BootID
 	fault, err := object.Fault()

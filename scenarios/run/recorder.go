@@ -40,8 +40,10 @@ type recorder struct {
 	slices   map[string]*discoveryv1.EndpointSlice
 	services map[string][]string          // what was recorded last of each
 	nodes    map[string]reports.NodeEntry // what was recorded last of each
+	rollouts map[string]reports.RolloutEntry
+	tenants  tenants
 	notices  notices
-	since    reports.Offset              // when every role became whole; Never while one is not
+	since    reports.Offset              // when every role became whole; Never while one is not, or a rollout is under way
 	awaited  map[types.UID]chan struct{} // closed when the watch first sees the pod
 }
 
@@ -58,7 +60,8 @@ func newRecorder(clock clock, add func(reports.Entry), roles []workloads.Role) *
 		clock: clock, add: add, roles: roles,
 		pods: map[types.UID]*podLife{}, desired: map[string]int{},
 		slices: map[string]*discoveryv1.EndpointSlice{}, services: map[string][]string{},
-		nodes:   map[string]reports.NodeEntry{},
+		nodes: map[string]reports.NodeEntry{}, rollouts: map[string]reports.RolloutEntry{},
+		tenants: tenants{pods: map[types.UID]tenant{}, told: map[string][]string{}},
 		secrets: &redactor{}, notices: notices{seen: map[types.UID]int32{}},
 		since: reports.Never, awaited: map[types.UID]chan struct{}{},
 	}
@@ -120,10 +123,11 @@ func (r *recorder) replacePods(pods []*corev1.Pod) {
 	}
 }
 
-// seeDeployment records what a controller declares.
+// seeDeployment records what a controller declares, and how far it is.
 func (r *recorder) seeDeployment(d *appsv1.Deployment, deleted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.recordRollout(deploymentRollout(d, deleted))
 	at := slices.IndexFunc(r.roles, func(role workloads.Role) bool {
 		return role.Controller == "Deployment" && role.Namespace == d.Namespace && role.Name == d.Name
 	})
@@ -173,22 +177,22 @@ func (r *recorder) state(role workloads.Role) reports.WorkloadEntry {
 	return state
 }
 
-// noteWhole notes since when every role has as many ready pods as it wants; the
-// caller holds the lock.
+// noteWhole notes since when every role has as many ready pods as it wants and no
+// rollout is under way; the caller holds the lock.
 func (r *recorder) noteWhole(at reports.Offset) {
 	short := slices.ContainsFunc(r.roles, func(role workloads.Role) bool {
 		state := r.state(role)
 		return state.Ready < state.Desired
 	})
-	if short {
+	if short || r.rolling() {
 		r.since = reports.Never
 		return
 	}
 	r.since = min(r.since, at)
 }
 
-// wholeSince is since when every role has had as many ready pods as it wants,
-// without a break; [reports.Never] while one has not.
+// wholeSince is since when every role has had as many ready pods as it wants, of the
+// revision that is asked for, without a break; [reports.Never] while one has not.
 func (r *recorder) wholeSince() reports.Offset {
 	r.mu.Lock()
 	defer r.mu.Unlock()

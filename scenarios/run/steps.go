@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"squall/chaos"
+	"squall/reports"
 	"squall/scenarios"
 	"squall/workloads"
 
@@ -22,6 +23,9 @@ import (
 // the second answers, so a watch would cost more.
 const stepPoll = 50 * time.Millisecond
 
+// stepManager owns the fields that steps change.
+const stepManager = "squall-timeline"
+
 // apiStep is a step of the timeline: something that is asked of the API, and happens
 // as an instant fault does. It has no victims.
 type apiStep struct {
@@ -34,28 +38,18 @@ type apiStep struct {
 	// what the step makes of it; missing says what is not.
 	shows func(now *unstructured.Unstructured) (evidence, missing string)
 
-	before *unstructured.Unstructured // set by Inject
+	before, after *unstructured.Unstructured // set by Inject
 }
 
 var _ chaos.Fault = (*apiStep)(nil)
 
-// newAPIStep prepares a step on an object that the workloads rendered.
-func newAPIStep(client dynamic.Interface, rendered []workloads.Rendered, step scenarios.Step) (*apiStep, error) {
-	a := &apiStep{}
-	var change map[string]any
-	switch {
-	case step.Scale != nil:
-		a.what = workloads.PatchTarget{Kind: "Deployment", Name: step.Scale.Workload}
-		change = map[string]any{"spec": map[string]any{"replicas": step.Scale.Replicas}}
-	case step.Patch != nil:
-		a.what, change = step.Patch.Target, step.Patch.Patch
-	case step.Delete != nil:
-		a.what = *step.Delete
+// newAPIStep prepares a step on one of the objects that there are.
+func newAPIStep(client dynamic.Interface, objects []*unstructured.Unstructured, step scenarios.Step) (*apiStep, error) {
+	object, err := actsOn(objects, step)
+	if err != nil {
+		return nil, err
 	}
-	object := find(rendered, a.what)
-	if object == nil {
-		return nil, fmt.Errorf("no workload rendered %s/%s; validate the scenario", a.what.Kind, a.what.Name)
-	}
+	a := &apiStep{what: workloads.PatchTarget{Kind: object.GetKind(), Name: object.GetName()}}
 	resource, err := workloads.Resource(object)
 	if err != nil {
 		return nil, err
@@ -64,15 +58,62 @@ func newAPIStep(client dynamic.Interface, rendered []workloads.Rendered, step sc
 	if namespace := object.GetNamespace(); namespace != "" {
 		a.objects = client.Resource(resource).Namespace(namespace)
 	}
-	if change == nil {
-		a.send, a.shows = a.remove, a.removed
-		return a, nil
-	}
+	type asked = unstructured.Unstructured
 	a.shows = a.changed
-	a.send = func(ctx context.Context, before *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		return a.patch(ctx, before, change)
+	switch {
+	case step.Scale != nil:
+		change := map[string]any{"spec": map[string]any{"replicas": step.Scale.Replicas}}
+		a.send = func(ctx context.Context, before *asked) (*asked, error) { return a.patch(ctx, before, change) }
+	case step.Patch != nil:
+		a.send = func(ctx context.Context, before *asked) (*asked, error) {
+			return a.patch(ctx, before, step.Patch.Patch)
+		}
+	case step.Rollout != nil:
+		a.send = func(ctx context.Context, before *asked) (*asked, error) { return a.rollOut(ctx, before, *step.Rollout) }
+	case step.Rollback != nil:
+		a.send = func(ctx context.Context, before *asked) (*asked, error) { return a.rollBack(ctx, client, before) }
+	case step.Delete != nil:
+		a.send, a.shows = a.remove, a.removed
 	}
 	return a, nil
+}
+
+// actsOn is the object that a step acts on.
+func actsOn(objects []*unstructured.Unstructured, step scenarios.Step) (*unstructured.Unstructured, error) {
+	var what workloads.PatchTarget
+	controls := ""
+	switch {
+	case step.Scale != nil:
+		what = workloads.PatchTarget{Kind: "Deployment", Name: step.Scale.Workload}
+	case step.Patch != nil:
+		what = step.Patch.Target
+	case step.Delete != nil:
+		what = *step.Delete
+	case step.Rollout != nil:
+		controls = step.Rollout.Workload
+	case step.Rollback != nil:
+		controls = step.Rollback.Workload
+	}
+	if controls != "" {
+		if object := scenarios.Controller(objects, controls); object != nil {
+			return object, nil
+		}
+		return nil, fmt.Errorf("no workload rendered a controller %q; validate the scenario", controls)
+	}
+	for _, object := range objects {
+		if object.GetKind() == what.Kind && object.GetName() == what.Name {
+			return object, nil
+		}
+	}
+	return nil, fmt.Errorf("no workload rendered %s/%s; validate the scenario", what.Kind, what.Name)
+}
+
+// objectsOf are the objects of all workloads.
+func objectsOf(rendered []workloads.Rendered) (all []*unstructured.Unstructured) {
+	for _, r := range rendered {
+		all = append(all, r.Objects...)
+	}
+	return all
 }
 
 // patch changes the object as it was before, and no later one: controllers write to
@@ -91,19 +132,7 @@ func (a *apiStep) patch(ctx context.Context, before *unstructured.Unstructured, 
 	if body, err = json.Marshal(whole.Object); err != nil {
 		return nil, fmt.Errorf("write the change as JSON: %w", err)
 	}
-	return a.objects.Patch(ctx, before.GetName(), types.MergePatchType, body, metav1.PatchOptions{FieldManager: "squall-timeline"})
-}
-
-// find is the rendered object of a kind and name, nil when there is none.
-func find(rendered []workloads.Rendered, what workloads.PatchTarget) *unstructured.Unstructured {
-	for _, r := range rendered {
-		for _, object := range r.Objects {
-			if object.GetKind() == what.Kind && object.GetName() == what.Name {
-				return object
-			}
-		}
-	}
-	return nil
+	return a.objects.Patch(ctx, before.GetName(), types.MergePatchType, body, metav1.PatchOptions{FieldManager: stepManager})
 }
 
 // Class is Instant.
@@ -126,8 +155,16 @@ func (a *apiStep) Inject(ctx context.Context, _ chaos.Env, _ []chaos.Victim) err
 		case after != nil && after.GetResourceVersion() == before.GetResourceVersion():
 			return fmt.Errorf("it changed nothing: %s was so before", a.name())
 		}
-		a.before = before
+		a.before, a.after = before, after
 		return nil
+	}
+}
+
+// annotate notes which new generation the step made of its object, so that the
+// judge can tell when that is rolled out.
+func (a *apiStep) annotate(e *reports.EventEntry) {
+	if e.Stage == reports.StageBitten && a.after != nil && a.after.GetGeneration() > a.before.GetGeneration() {
+		e.Changed = &reports.Changed{Object: a.name(), UID: string(a.after.GetUID()), Generation: a.after.GetGeneration()}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -91,12 +93,12 @@ func lazyAPI(t *testing.T, rendered []workloads.Rendered) *dynamicfake.FakeDynam
 	return client
 }
 
-// done does a step and proves it, within a second.
+// done does a step and proves it, within some seconds.
 func done(t *testing.T, client dynamic.Interface, step scenarios.Step) (evidence string, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	a, err := newAPIStep(client, shopOf(t), step)
+	a, err := newAPIStep(client, objectsOf(shopOf(t)), step)
 	require.NoError(t, err)
 	assert.Equal(t, chaos.Instant, a.Class())
 	_, early := a.Prove(ctx, chaos.Env{}, nil)
@@ -133,7 +135,7 @@ func TestStepsNeedTheAPIsWord(t *testing.T) {
 		_, err = done(t, client, deleteOf("Deployment"))
 		require.ErrorContains(t, err, "Deployment/catalog: it is still there")
 
-		_, err = newAPIStep(client, shopOf(t), scenarios.Step{Delete: &workloads.PatchTarget{Kind: "Service", Name: "cart"}})
+		_, err = newAPIStep(client, objectsOf(shopOf(t)), scenarios.Step{Delete: &workloads.PatchTarget{Kind: "Service", Name: "cart"}})
 		require.ErrorContains(t, err, "no workload rendered Service/cart")
 	})
 }
@@ -163,6 +165,8 @@ func TestStepsBesideControllers(t *testing.T) {
 
 // testSteps does a step of each verb on real Kubernetes.
 func testSteps(ctx context.Context, t *testing.T, config *rest.Config, client kubernetes.Interface) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1 // as a run has it; the client's own brake would delay the steps
 	api, err := dynamic.NewForConfig(config)
 	require.NoError(t, err)
 	evidence, err := done(t, api, scaleTo(4))
@@ -177,6 +181,28 @@ func testSteps(ctx context.Context, t *testing.T, config *rest.Config, client ku
 	evidence, err = done(t, api, annotate("new"))
 	require.NoError(t, err)
 	assert.Contains(t, evidence, "Service/catalog: it is changed, after ")
+
+	for _, step := range []scenarios.Step{
+		{Rollout: &scenarios.Rollout{Workload: "catalog", Env: map[string]string{"SHOP_VERSION": "v2"}}},
+		{Rollback: &scenarios.Rollback{Workload: "catalog"}},
+	} {
+		evidence, err = done(t, api, step)
+		require.NoError(t, err)
+		assert.Contains(t, evidence, "and its controller has seen its generation ")
+		d, err = client.AppsV1().Deployments(scenarios.Namespace).Get(ctx, "catalog", metav1.GetOptions{})
+		require.NoError(t, err)
+		has := slices.ContainsFunc(d.Spec.Template.Spec.Containers[0].Env, func(e corev1.EnvVar) bool { return e.Name == "SHOP_VERSION" })
+		assert.Equal(t, step.Rollout != nil, has, "what was rolled out is rolled back")
+	}
+
+	evidence, err = applied(t, api, manifestsOf("settings", "a"), nil)
+	require.NoError(t, err)
+	assert.Contains(t, evidence, "ConfigMap/settings is there")
+	evidence, err = applied(t, api, manifestsOf("settings", "b"), nil)
+	require.NoError(t, err)
+	assert.Contains(t, evidence, "ConfigMap/settings is changed")
+	_, err = applied(t, api, manifestsOf("settings", "b"), nil)
+	require.ErrorContains(t, err, "it changed nothing")
 
 	evidence, err = done(t, api, deleteOf("Deployment"))
 	require.NoError(t, err)

@@ -83,12 +83,16 @@ func (c *conductor) injection(event plan.Event) (*injection, error) {
 		prove: max(due+proofFloor, c.warmup+phases.Total()),
 		env:   c.env(), clock: c.clock, noInject: c.options.NoInject, gone: c.cluster.Done(), tell: c.tell,
 	}
-	if step.Chaos == nil {
+	aim, err := step.Aim()
+	switch {
+	case err != nil:
+		return nil, err
+	case aim == nil:
 		client, err := dynamic.NewForConfig(c.config)
 		if err != nil {
 			return nil, fmt.Errorf("make a client for %s: %w", event.Step, err)
 		}
-		one.fault, err = newAPIStep(client, c.rendered, step)
+		one.fault, err = c.step(client, step)
 		return one, err
 	}
 	one.choose = func(ctx context.Context) ([]chaos.Victim, error) {
@@ -96,24 +100,39 @@ func (c *conductor) injection(event plan.Event) (*injection, error) {
 		if err != nil {
 			return nil, err
 		}
-		if step.Chaos.HitsNodes() {
-			return exactly(event, nodeVictims(event, step.Chaos, c.cluster.Info().Nodes, now))
+		if aim.HitsNodes() {
+			return exactly(event, nodeVictims(event, aim, step.Victims, c.cluster.Info().Nodes, now))
 		}
-		return exactly(event, victims(event, step.Chaos, c.recorder.roles, now))
+		return exactly(event, victims(event, aim, step.Victims, c.recorder.roles, now))
 	}
-	var err error
-	one.fault, err = step.Chaos.Fault()
+	if step.Drain != nil {
+		one.fault = newDrain(c.client, c.recorder, *step.Drain)
+		return one, nil
+	}
+	one.fault, err = aim.Fault()
 	return one, err
+}
+
+// step prepares a step that is asked of the API.
+func (c *conductor) step(client dynamic.Interface, step scenarios.Step) (chaos.Fault, error) {
+	if step.Apply != nil {
+		objects, err := step.Apply.Objects()
+		if err != nil {
+			return nil, err
+		}
+		return newApplyStep(client, objects)
+	}
+	return newAPIStep(client, append(objectsOf(c.rendered), c.scenario.Applied(step.At)...), step)
 }
 
 // lastsUntil is when a lasting fault ends, from the start of warmup: after the
 // step's own time, else the fault's, else with the phase "fault".
 func lastsUntil(step scenarios.Step, event plan.Event, phases scenarios.Phases) time.Duration {
-	if step.For > 0 || step.Chaos == nil {
+	if step.For > 0 || step.Chaos == nil && !step.Lasts() {
 		return event.At + step.For
 	}
-	if own := step.Chaos.Duration(); own > 0 {
-		return event.At + own
+	if step.Chaos != nil && step.Chaos.Duration() > 0 {
+		return event.At + step.Chaos.Duration()
 	}
 	return max(event.At, phases.Warmup+phases.Steady+phases.Fault)
 }
@@ -122,9 +141,10 @@ func lastsUntil(step scenarios.Step, event plan.Event, phases scenarios.Phases) 
 func (c *conductor) tell(at reports.Offset, e reports.EventEntry) {
 	c.lastEvent.Store(int64(at))
 	c.add(reports.Entry{At: at, Kind: reports.KindEvent, Event: &e})
+	what := cmp.Or(e.Fault, e.Step)
 	switch {
-	case e.Step != "" && e.Stage == reports.StageInjected:
-		c.show.say("%s: %s", e.Name, e.Step)
+	case e.Stage == reports.StageInjected && len(e.Victims) == 0:
+		c.show.say("%s: %s", e.Name, what)
 	case e.Step != "" && e.Stage == reports.StageBitten:
 		c.show.say("%s: done: %s", e.Name, e.Detail)
 	case e.Stage == reports.StageInjected:
@@ -132,7 +152,7 @@ func (c *conductor) tell(at reports.Offset, e reports.EventEntry) {
 		for _, v := range e.Victims {
 			names = append(names, fmt.Sprintf("%s/%d (%s)", v.Role, v.Ordinal, cmp.Or(v.Pod, v.Node)))
 		}
-		c.show.say("%s: %s hits %s", e.Name, e.Fault, strings.Join(names, ", "))
+		c.show.say("%s: %s hits %s", e.Name, what, strings.Join(names, ", "))
 	default:
 		c.show.say("%s: %s: %s", e.Name, e.Stage, e.Detail)
 	}
@@ -173,7 +193,11 @@ func (i *injection) chosen(ctx context.Context) ([]chaos.Victim, error) {
 	defer cancel()
 	hit, err := i.choose(ctx)
 	if err == nil && len(hit) == 0 {
-		err = fmt.Errorf("%s hits nobody: %s of the live pods or nodes that its selector takes", i.event.Fault, i.event.Count)
+		takes := "its selector takes"
+		if i.event.Victims != "" {
+			takes += ", " + i.event.Victims
+		}
+		err = fmt.Errorf("%s hits nobody: %s of the live pods or nodes that %s", cmp.Or(i.event.Fault, i.event.Step), i.event.Count, takes)
 	}
 	return hit, err
 }
@@ -247,5 +271,11 @@ func (i *injection) say(stage reports.Stage, hit []chaos.Victim, detail string) 
 		}
 		e.Victims = append(e.Victims, victim)
 	}
+	if one, ok := i.fault.(annotator); ok {
+		one.annotate(&e)
+	}
 	i.tell(i.clock.now(), e)
 }
+
+// annotator is a fault or step that knows more of a stage than the stage itself.
+type annotator interface{ annotate(*reports.EventEntry) }

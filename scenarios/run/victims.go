@@ -44,11 +44,11 @@ func lookAround(ctx context.Context, client kubernetes.Interface) (live, error) 
 // longer there to be hit. Of the pods that the fault's selector takes, as many as
 // the plan counts are hit, in the plan's order; pods that the plan could not
 // foresee, surplus ones, come last.
-func victims(event plan.Event, fault *chaos.Object, roles []workloads.Role, now live) []chaos.Victim {
+func victims(event plan.Event, fault *chaos.Object, narrow *scenarios.Victims, roles []workloads.Role, now live) []chaos.Victim {
 	var candidates []chaos.Victim
 	for _, role := range roles {
 		for ordinal, pod := range now.of(role) {
-			if fault.MatchPod(pod, now.nodes[pod.Spec.NodeName]) {
+			if narrow.TakesOrdinal(ordinal) && fault.MatchPod(pod, now.nodes[pod.Spec.NodeName]) {
 				candidates = append(candidates, chaos.Victim{
 					Role: role.Name, Ordinal: ordinal, Namespace: pod.Namespace,
 					Pod: pod.Name, UID: string(pod.UID), Node: pod.Spec.NodeName,

@@ -46,7 +46,7 @@ func hits(t *testing.T, selector string, event plan.Event, pods ...corev1.Pod) (
 		"w1": {ObjectMeta: metav1.ObjectMeta{Name: "w1", Labels: map[string]string{"zone": "a"}}},
 		"w2": {ObjectMeta: metav1.ObjectMeta{Name: "w2", Labels: map[string]string{"zone": "b"}}},
 	}}
-	for _, v := range victims(event, fault.In(scenarios.Namespace), fewRoles(), now) {
+	for _, v := range victims(event, fault.In(scenarios.Namespace), nil, fewRoles(), now) {
 		names, ordinals = append(names, v.Pod), append(ordinals, v.Ordinal)
 	}
 	return names, ordinals

@@ -91,7 +91,7 @@ func (r *recorder) sources(client kubernetes.Interface) []source {
 		watch:   nodes.Watch,
 		see:     seeing(r.seeNode),
 		replace: func(list runtime.Object) { r.replaceNodes(items[*corev1.Node](list)) },
-	}}
+	}, r.statefulSetSource(client)}
 }
 
 // seeing turns away what is not of the kind that see takes.
@@ -126,6 +126,7 @@ func (r *recorder) start(ctx context.Context, client kubernetes.Interface) error
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	secrets := r.secretSource(client)
 	sources := append([]source{secrets}, r.sources(client)...) // what is secret is known first
+	sources = append(sources, r.tenantSources(client)...)
 	w := &watches{sources: append(sources, r.noticeSources(client)...), secrets: secrets, cancel: cancel}
 	r.watches = w
 	for _, s := range w.sources {
