@@ -97,6 +97,7 @@ type Entry struct {
 	Node      *NodeEntry      `json:"node,omitempty"`
 	Notice    *NoticeEntry    `json:"notice,omitempty"`
 	Log       *LogEntry       `json:"log,omitempty"`
+	Abort     *AbortEntry     `json:"abort,omitempty"`
 	Trouble   *TroubleEntry   `json:"trouble,omitempty"`
 	End       *EndEntry       `json:"end,omitempty"`
 }
@@ -118,6 +119,7 @@ const (
 	KindNode      Kind = "node"
 	KindNotice    Kind = "notice"
 	KindLog       Kind = "log"
+	KindAbort     Kind = "abort"
 	KindTrouble   Kind = "trouble"
 	KindEnd       Kind = "end"
 )
@@ -175,7 +177,8 @@ type EventEntry struct {
 	// Victims are the pods or nodes that were hit, from stage "injected" on.
 	Victims []Victim `json:"victims,omitempty"`
 	// Detail is a sentence: the evidence for "bitten", the reason for
-	// "unbitten" and "failed".
+	// "unbitten" and "failed", what the condition's parts were for "triggered" and
+	// "expired".
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -184,6 +187,9 @@ type Stage string
 
 // The stages. An event without "bitten" did not prove that it bit.
 const (
+	StageTriggered Stage = "triggered" // the condition that it waits for became true
+	StageExpired   Stage = "expired"   // the condition had not become true by its moment
+
 	StageInjected Stage = "injected" // the injection was sent off
 	StageBitten   Stage = "bitten"   // an observer other than the injector saw it
 	StageUnbitten Stage = "unbitten" // nobody saw it in time

@@ -201,13 +201,13 @@ func laterFields(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[Step]():
 		return []string{
-			"when", "by", "victims", "apply", "rollout", "rollback", "drain",
+			"victims", "apply", "rollout", "rollback", "drain",
 			"node-add", "node-remove", "helm-upgrade", "helm-rollback", "load", "exec",
 		}
 	case reflect.TypeFor[Workload]():
 		return []string{"store", "manifests", "kustomize", "helm"}
 	case reflect.TypeFor[Spec]():
-		return []string{"clients", "abort"}
+		return []string{"clients"}
 	}
 	return nil
 }

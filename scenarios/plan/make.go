@@ -55,7 +55,7 @@ func Make(s *scenarios.Scenario, seed uint64, version string, calm bool) (Plan, 
 		}
 		p.Events = append(p.Events, event)
 	}
-	slices.SortStableFunc(p.Events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(p.Events, inTime)
 	return p, nil
 }
 
@@ -87,13 +87,13 @@ func makeLoad(s *scenarios.Scenario, load scenarios.Load, calm bool) (Load, erro
 
 // makeEvent plans one entry of the timeline.
 func makeEvent(s *scenarios.Scenario, seed uint64, step scenarios.Step, rendered []workloads.Rendered) (Event, error) {
-	at, ok := s.Spec.Phases.Offset(step.At)
-	action := step.Action()
-	if !ok || step.Chaos == nil && action == "" {
+	event, ok := triggered(step, s.Spec.Phases)
+	event.Step = step.Action()
+	if !ok || step.Chaos == nil && event.Step == "" {
 		return Event{}, fmt.Errorf("it has no time (%s) or no verb; plan what scenarios.Parse accepted", step.At)
 	}
 	if step.Chaos == nil {
-		return Event{Name: step.Name, At: at, Step: action}, nil
+		return event, nil
 	}
 	all := candidates(step.Chaos, rendered)
 	what := "pod"
@@ -106,10 +106,8 @@ func makeEvent(s *scenarios.Scenario, seed uint64, step scenarios.Step, rendered
 	order := source(seed, "order", s.Metadata.Name, step.Name)
 	order.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	count := step.Chaos.Count(source(seed, "share", s.Metadata.Name, step.Name).IntN)
-	return Event{
-		Name: step.Name, At: at, Fault: step.Chaos.Describe(),
-		Count: Count(count), Candidates: all,
-	}, nil
+	event.Fault, event.Count, event.Candidates = step.Chaos.Describe(), Count(count), all
+	return event, nil
 }
 
 // candidates are the pods that a fault could select, by role and ordinal. They

@@ -41,10 +41,10 @@ func (p Plan) Text(w io.Writer) error {
 	fmt.Fprintln(out, "EVENT\tAT\tFAULT OR STEP\tHITS\tOF, IN THIS ORDER")
 	for _, event := range p.Events {
 		if event.Step != "" {
-			fmt.Fprintf(out, "%s\t%s\t%s\n", event.Name, event.At, event.Step)
+			fmt.Fprintf(out, "%s\t%s\t%s\n", event.Name, event.trigger(), event.Step)
 			continue
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", event.Name, event.At, event.Fault, event.Count, order(event.Candidates))
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", event.Name, event.trigger(), event.Fault, event.Count, order(event.Candidates))
 	}
 	return out.Flush()
 }
