@@ -99,6 +99,7 @@ type Entry struct {
 	Log       *LogEntry       `json:"log,omitempty"`
 	Rollout   *RolloutEntry   `json:"rollout,omitempty"`
 	Tenants   *TenantsEntry   `json:"tenants,omitempty"`
+	Abort     *AbortEntry     `json:"abort,omitempty"`
 	Trouble   *TroubleEntry   `json:"trouble,omitempty"`
 	End       *EndEntry       `json:"end,omitempty"`
 }
@@ -122,6 +123,7 @@ const (
 	KindLog       Kind = "log"
 	KindRollout   Kind = "rollout"
 	KindTenants   Kind = "tenants"
+	KindAbort     Kind = "abort"
 	KindTrouble   Kind = "trouble"
 	KindEnd       Kind = "end"
 )
@@ -179,7 +181,8 @@ type EventEntry struct {
 	// Victims are the pods or nodes that were hit, from stage "injected" on.
 	Victims []Victim `json:"victims,omitempty"`
 	// Detail is a sentence: the evidence for "bitten", the reason for
-	// "unbitten" and "failed".
+	// "unbitten" and "failed", what the condition's parts were for "triggered" and
+	// "expired".
 	Detail string `json:"detail,omitempty"`
 	// Changed is what a step changed, from stage "bitten" on; nil where no
 	// generation of an object came of it.
@@ -191,6 +194,9 @@ type Stage string
 
 // The stages. An event without "bitten" did not prove that it bit.
 const (
+	StageTriggered Stage = "triggered" // the condition that it waits for became true
+	StageExpired   Stage = "expired"   // the condition had not become true by its moment
+
 	StageInjected Stage = "injected" // the injection was sent off
 	StageBitten   Stage = "bitten"   // an observer other than the injector saw it
 	StageUnbitten Stage = "unbitten" // nobody saw it in time

@@ -154,6 +154,8 @@ func provided(v *Verdict) string {
 // status is the verdict in a word or two.
 func status(v *Verdict) string {
 	switch {
+	case v.Designed == nil && v.Aborted != nil && v.Outcome == Fail:
+		return string(v.Outcome) + " (aborted)"
 	case v.Designed == nil:
 		return string(v.Outcome)
 	case *v.Designed:

@@ -29,6 +29,8 @@ type Verdict struct {
 	Reason string `json:"reason,omitempty"`
 	// Reasons are sentences: why the outcome is what it is.
 	Reasons []string `json:"reasons,omitempty"`
+	// Aborted is the condition that ended the run early; nil when none did.
+	Aborted *Aborted `json:"aborted,omitempty"`
 	// Steady and Expect are the judged expectations in the scenario's order.
 	Steady []Finding `json:"steady,omitempty"`
 	Expect []Finding `json:"expect,omitempty"`

@@ -186,6 +186,7 @@ func (e *Entry) check() error {
 		{KindLog, e.Log != nil},
 		{KindRollout, e.Rollout != nil},
 		{KindTenants, e.Tenants != nil},
+		{KindAbort, e.Abort != nil},
 		{KindTrouble, e.Trouble != nil},
 		{KindEnd, e.End != nil},
 	} {

@@ -51,6 +51,7 @@ func (c *checker) all() {
 	c.loads()
 	c.phases()
 	c.timeline()
+	c.aborts()
 	c.expectations("spec.steady", c.s.Spec.Steady)
 	c.expectations("spec.expect", c.s.Spec.Expect)
 	c.twins()

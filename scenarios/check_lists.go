@@ -97,21 +97,9 @@ func (c *checker) timeline() {
 	c.entryNames(at, names, maxEntries)
 	for i, step := range c.s.Spec.Timeline {
 		here := c.d.entry(at, step.Name, i)
-		c.moment(here, step)
+		c.trigger(here, step)
 		c.verb(here, step)
 		c.victims(here, step)
-	}
-}
-
-// moment checks that an entry happens inside its phase.
-func (c *checker) moment(at string, step Step) {
-	if !c.need(at+".at", "fault+0s") || !c.sound("spec.phases") {
-		return
-	}
-	for _, span := range c.s.Spec.Phases.Spans() {
-		if length := span.To - span.From; span.Name == step.At.Phase && step.At.After >= length {
-			c.report(at+".at", fmt.Sprintf("lies outside the phase, which ends at %s+%s", span.Name, length))
-		}
 	}
 }
 

@@ -200,10 +200,7 @@ func (d *decoder) unknown(key *yaml.Node, path string, t reflect.Type, allowed [
 func laterFields(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[Step]():
-		return []string{
-			"when", "by",
-			"node-add", "node-remove", "helm-upgrade", "helm-rollback", "load", "exec",
-		}
+		return []string{"node-add", "node-remove", "helm-upgrade", "helm-rollback", "load", "exec"}
 	case reflect.TypeFor[Workload]():
 		return []string{"store", "manifests", "kustomize", "helm"}
 	case reflect.TypeFor[Apply]():
@@ -211,7 +208,7 @@ func laterFields(t reflect.Type) []string {
 	case reflect.TypeFor[Victims]():
 		return []string{"leaderOf"}
 	case reflect.TypeFor[Spec]():
-		return []string{"clients", "abort"}
+		return []string{"clients"}
 	}
 	return nil
 }

@@ -101,6 +101,9 @@ func forgetOn(spec *Spec) {
 	for i := range spec.Timeline {
 		forget(&spec.Timeline[i].Enabled)
 	}
+	for i := range spec.Abort {
+		forget(&spec.Abort[i].Enabled)
+	}
 	for i := range spec.Expect {
 		forget(&spec.Expect[i].Enabled)
 	}

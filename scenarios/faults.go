@@ -121,7 +121,7 @@ func (c *checker) fault(at string, step Step) {
 
 // lasting checks "for" against the fault's kind and its own duration.
 func (c *checker) lasting(at string, step Step, fault chaos.Fault) {
-	begins, _ := c.s.Spec.Phases.Offset(step.At)
+	begins := c.s.Spec.Phases.Latest(step)
 	own := step.Chaos.Duration()
 	if !c.d.has(at + ".for") {
 		if begins+own > c.s.Spec.Phases.Total() && c.sound("spec.phases") {

@@ -25,7 +25,8 @@ type File struct {
 
 // Checker says what is wrong with an expectation of a scenario, or nil. An
 // error that joins several becomes one finding each. It is called for each
-// expectation of Steady and Expect, of the scenario and of each twin; what else
+// expectation of Steady and Expect and each condition of Abort and of the
+// timeline's When, which have Condition set, of the scenario and of each twin; what else
 // is wrong with the scenario has not been ruled out by then.
 type Checker func(s *Scenario, e Expectation) error
 

@@ -86,7 +86,7 @@ func (c *checker) stepLength(at string, step Step) {
 	if !c.d.has(at+".for") || !c.sound(at+".for") {
 		return
 	}
-	begins, _ := c.s.Spec.Phases.Offset(step.At)
+	begins := c.s.Spec.Phases.Latest(step)
 	switch {
 	case step.For == 0:
 		c.report(at+".for", "it lasts longer than 0s")

@@ -53,6 +53,7 @@ type Spec struct {
 	Phases      Phases        `yaml:"phases"`
 	Steady      []Expectation `yaml:"steady,omitempty"`
 	Timeline    []Step        `yaml:"timeline,omitempty"`
+	Abort       []Expectation `yaml:"abort,omitempty"` // each ends the run once it is true
 	Expect      []Expectation `yaml:"expect"`
 	Twins       []Twin        `yaml:"twins,omitempty"`
 }
@@ -166,11 +167,15 @@ type Phases struct {
 	Recovery time.Duration `yaml:"recovery"` // ends early once all is well and held
 }
 
-// Step is one entry of the timeline.
+// Step is one entry of the timeline. It has one trigger: At, or When and By.
 type Step struct {
-	Name    string        `yaml:"name"`
-	Enabled *bool         `yaml:"enabled,omitempty"` // default true
-	At      Moment        `yaml:"at"`
+	Name    string `yaml:"name"`
+	Enabled *bool  `yaml:"enabled,omitempty"` // default true
+	At      Moment `yaml:"at,omitempty"`
+	// When is a CEL expression: the entry happens once it is true. By is the
+	// moment by which it must have become so.
+	When    string        `yaml:"when,omitempty"`
+	By      Moment        `yaml:"by,omitempty"`
 	For     time.Duration `yaml:"for,omitempty"`
 	Victims *Victims      `yaml:"victims,omitempty"`
 	// One of the following is set: what the entry does.
@@ -196,6 +201,10 @@ type Expectation struct {
 	Name    string `yaml:"name"`
 	Enabled *bool  `yaml:"enabled,omitempty"` // default true
 	That    string `yaml:"that"`
+	// Condition is set where a [Checker] is asked of a condition, which is
+	// looked at while the run goes on: of a timeline entry's "when", or of one of
+	// "abort".
+	Condition bool `yaml:"-"`
 }
 
 // Twin is a patch that breaks the system under test, and the names of the

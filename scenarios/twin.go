@@ -69,7 +69,7 @@ func refusePath(path PatchPath) error {
 	const rule = "a twin breaks the system under test and nothing else"
 	field := path[0].Text
 	switch {
-	case slices.Contains([]string{"expect", "steady", "phases", "twins", "description", "timeline", "load"}, field):
+	case slices.Contains([]string{"expect", "steady", "phases", "twins", "description", "timeline", "load", "abort"}, field):
 		return fmt.Errorf("%s; it may not change %s", rule, field)
 	case len(path) > 2 && path[1].Bracket && len(path) == 3 && path[2].Text == "name":
 		return fmt.Errorf("%s; it may not change the name of an entry, by which others address it", rule)

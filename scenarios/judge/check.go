@@ -18,7 +18,13 @@ import (
 // event, load and workload it names is in s, that its durations are durations,
 // and, when e is one of s.Spec.Steady, that it looks at the phase steady alone.
 // The error names all that is wrong, and what there is instead.
+//
+// Of a condition it holds the same, and that it looks at what is known while a
+// run goes on: see [Conditions].
 func Check(s *scenarios.Scenario, e scenarios.Expectation) error {
+	if e.Condition {
+		return checkCondition(s, e)
+	}
 	env, err := checker()
 	if err != nil {
 		return err
@@ -43,7 +49,7 @@ func compile(env *cel.Env, that string) (*cel.Ast, error) {
 	}
 	compiled, issues := env.Compile(that)
 	if issues.Err() != nil {
-		return nil, explain(that, issues)
+		return nil, explain(env, that, issues)
 	}
 	if t := compiled.OutputType(); !t.IsExactType(types.BoolType) {
 		return nil, fmt.Errorf("the expression must be true or false, and is %s", article(t.TypeName()))
@@ -81,11 +87,12 @@ func article(typeName string) string {
 
 // explain turns what CEL found into sentences, and says which fields there are
 // where an expression asks for one that there is not.
-func explain(that string, issues *cel.Issues) error {
+func explain(asked *cel.Env, that string, issues *cel.Issues) error {
 	var missed []miss
-	if env, err := newEnv(nil, &missed); err == nil {
+	if env, err := newEnv(nil, &missed, liveFunction(nil)); err == nil {
 		env.Compile(that) // again, for what it misses
 	}
+	conditional := asked.HasFunction("live")
 	var found []error
 	for _, issue := range issues.Errors() {
 		i := slices.IndexFunc(missed, func(m miss) bool {
@@ -95,6 +102,10 @@ func explain(that string, issues *cel.Issues) error {
 		if i >= 0 {
 			message = missed[i].String()
 			missed = slices.Delete(missed, i, i+1)
+		} else if strings.HasPrefix(message, "undeclared reference to 'live'") && !conditional {
+			message = `live(load, d) exists only inside "when" and "abort", which are looked at while the run goes on; an expectation looks at a window of the whole run`
+		} else if strings.HasPrefix(message, "undeclared reference to") && conditional {
+			message += ": there are " + strings.Join(presentNames(), ", ")
 		} else if strings.HasPrefix(message, "undeclared reference to") {
 			message += ": there are " + strings.Join(windowNames(), ", ") +
 				", event(e), window(e1, e2), load(l), workload(w), node(n), duration(d)"
@@ -156,6 +167,9 @@ func (c *names) call(e ast.Expr) {
 		}
 	case "load":
 		c.name(call.Args()[0], "load", loadNames(c.scenario))
+	case "live":
+		c.name(call.Args()[0], "load", loadNames(c.scenario))
+		c.lookback(call.Args()[1])
 	case "workload":
 		c.name(call.Args()[0], "workload", workloadNames(c.scenario))
 	case "target", "by":

@@ -48,7 +48,7 @@ func (c *names) oneLoad(window ast.Expr) bool {
 		case window.Kind() == ast.CallKind && window.AsCall().IsMemberFunction():
 			window = window.AsCall().Target()
 		default:
-			window = nil
+			return window.Kind() == ast.CallKind && window.AsCall().FunctionName() == "live"
 		}
 	}
 	return false

@@ -24,9 +24,10 @@ const (
 // first needed since it takes milliseconds. It has no run: it evaluates nothing.
 var checker = sync.OnceValues(func() (*cel.Env, error) { return newEnv(nil, nil) })
 
-// newEnv makes the environment in which expressions about r are evaluated. What
-// types are asked in vain for goes into missed, when it is not nil.
-func newEnv(r *run, missed *[]miss) (*cel.Env, error) {
+// newEnv makes the environment in which expressions about r are evaluated, with
+// more in it where the expressions have more. What types are asked in vain for
+// goes into missed, when it is not nil.
+func newEnv(r *run, missed *[]miss, more ...cel.EnvOption) (*cel.Env, error) {
 	registry, err := types.NewRegistry()
 	if err != nil {
 		return nil, fmt.Errorf("prepare the language of expectations: %w", err)
@@ -46,6 +47,7 @@ func newEnv(r *run, missed *[]miss) (*cel.Env, error) {
 	options = append(options, equality()...)
 	options = append(options, arithmetic()...)
 	options = append(options, measures(r)...)
+	options = append(options, more...)
 	made, err := cel.NewCustomEnv(options...)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the language of expectations: %w", err)

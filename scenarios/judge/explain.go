@@ -20,6 +20,8 @@ type Measure struct {
 	Type string
 	// Single is set when it has no meaning over several loads at once.
 	Single bool
+	// Condition is set when it exists only inside "when" and "abort".
+	Condition bool
 	// Says is what it is, in sentences.
 	Says string
 	// Example is an expectation that uses it.
@@ -111,7 +113,7 @@ func owner(expression string) string {
 	switch name = bare(name); {
 	case name == "event" || name == "workload" || name == "node" || name == "load":
 		return name
-	case slices.Contains([]string{"window", "target", "by"}, name) || slices.Contains(windowNames(), name):
+	case slices.Contains([]string{"window", "live", "target", "by"}, name) || slices.Contains(windowNames(), name):
 		return "window"
 	}
 	return ""
@@ -148,5 +150,9 @@ func windowMeasures() []Measure {
 		{Name: "event(e)", Type: "window", Says: "From the injection of the event `e` to the end of *recovery*. It has the measures of events besides.",
 			Example: `event("kill").lost <= 100`},
 		{Name: "window(a, b)", Type: "window", Says: "From the injection of the event `a` to that of `b`.", Example: `window("cut", "heal").lost <= 500`},
+		{Name: "live(l, d)", Type: "window", Condition: true, Says: "The requests of the load `l` that were due in the last `d` of which all is known: it ends at the due time of " +
+			"the first request that has no answer yet and may still be good, or now. A request that has none when `good.within` is over, and 0.2 s for the way, is bad, and " +
+			"took at least as long as it has waited. Absent until so much is known since the beginning of *warmup*. " +
+			"It exists only inside `when` and `abort`.", Example: `live("browse", duration("5s")).availability < 0.9`},
 	}
 }

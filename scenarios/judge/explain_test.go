@@ -32,36 +32,40 @@ func TestEveryMeasureIsExplained(t *testing.T) {
 			assert.NotEmpty(t, m.Says)
 			name, _, _ := strings.Cut(m.Name, "(")
 			assert.Contains(t, m.Example, name, "the example uses it")
-			assert.NoError(t, judge.Check(s, that("example", m.Example)))
+			e := that("example", m.Example)
+			e.Condition = m.Condition
+			assert.NoError(t, judge.Check(s, e))
 		})
 	}
 }
 
 func TestMeasuresAreFoundAsTheyAreWritten(t *testing.T) {
 	for asked, want := range map[string][]string{
-		"recovery":                       {".recovery", "event.recovery"},
-		"event.recovery":                 {"event.recovery"},
-		`event("a.b").recovery`:          {"event.recovery"},
-		"fault.lost":                     {"window.lost"},
-		"event(e).lost":                  {"window.lost"},
-		`load("x").fault.lost`:           {"window.lost"},
-		`load("x").fault`:                {".fault"},
-		`load("x").event("e").p99`:       {"window.p99"},
-		`fault.worst(duration("1.5s"))`:  {"window.worst(d)"},
-		"worst":                          {"window.worst(d)"},
-		"p(99.9)":                        {"window.p(x)"},
-		"ready":                          {"workload.ready", "node.ready"},
-		`node("worker-1").ready`:         {"node.ready"},
-		`workload("c").ready`:            {"workload.ready"},
-		"window(a, b)":                   {".window(a, b)"},
-		"fault.target":                   {"window.target(t)"},
-		`fault.by("version", "v2").lost`: {"window.lost"},
-		"steady":                         {".steady"},
-		"fault.ready":                    nil,
-		"workload.lost":                  nil,
-		"nothing.lost":                   nil,
-		"nothing":                        nil,
-		"":                               nil,
+		"recovery":                           {".recovery", "event.recovery"},
+		"event.recovery":                     {"event.recovery"},
+		`event("a.b").recovery`:              {"event.recovery"},
+		"fault.lost":                         {"window.lost"},
+		"event(e).lost":                      {"window.lost"},
+		`load("x").fault.lost`:               {"window.lost"},
+		`load("x").fault`:                    {".fault"},
+		`load("x").event("e").p99`:           {"window.p99"},
+		`fault.worst(duration("1.5s"))`:      {"window.worst(d)"},
+		"worst":                              {"window.worst(d)"},
+		"p(99.9)":                            {"window.p(x)"},
+		"ready":                              {"workload.ready", "node.ready"},
+		`node("worker-1").ready`:             {"node.ready"},
+		`workload("c").ready`:                {"workload.ready"},
+		"window(a, b)":                       {".window(a, b)"},
+		"fault.target":                       {"window.target(t)"},
+		`fault.by("version", "v2").lost`:     {"window.lost"},
+		"steady":                             {".steady"},
+		"live":                               {".live(l, d)"},
+		`live("browse", duration("5s")).p99`: {"window.p99"},
+		"fault.ready":                        nil,
+		"workload.lost":                      nil,
+		"nothing.lost":                       nil,
+		"nothing":                            nil,
+		"":                                   nil,
 	} {
 		var got []string
 		for _, m := range judge.Explain(asked) {

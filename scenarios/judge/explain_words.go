@@ -52,6 +52,11 @@ func moreWords(measure string) (says, example string) {
 	switch measure {
 	case "event.happened":
 		return "It was injected and proved that it bit.", `event("kill").happened`
+	case "event.injected":
+		return "It was injected, whether or not it proved that it bit.", `event("kill").injected`
+	case "event.undone":
+		return "A lasting fault that was injected was proven gone again. Absent for an instant fault and for a step, which leave nothing to undo.",
+			`event("cut").undone`
 	case "event.healed":
 		return "From the injection until every workload that lost a pod has `ready >= desired` again. The workloads are those of the victims; " +
 			"where a victim is a node, those whose pods were on it. Of each, the judge first finds where the record shows *every* pod that was hit " +

@@ -28,6 +28,8 @@ func Judge(s *scenarios.Scenario, rec *reports.Record) reports.Verdict {
 	v.Windows, v.Events = r.tables()
 	faults := r.faults()
 	doubts := r.doubts()
+	aborted, unborne := r.abort()
+	v.Aborted, doubts = aborted, append(doubts, unborne...)
 
 	j, err := newJury(r)
 	if err != nil {
@@ -36,8 +38,17 @@ func Judge(s *scenarios.Scenario, rec *reports.Record) reports.Verdict {
 		v.Steady = j.all(steadyOf(s))
 		v.Expect = j.all(s.Spec.Expect)
 	}
-	doubts = append(doubts, doubtsOf(unsteady(v.Steady), nextSteady)...)
+	if aborted == nil { // what ends a run may not happen before a fault either
+		doubts = append(doubts, doubtsOf(unsteady(v.Steady), nextSteady)...)
+	}
 	v.Outcome, v.Reasons = decide(faults, whys(doubts), v.Expect, j.excused)
+	if aborted != nil && len(faults)+len(doubts) == 0 {
+		broken := v.Reasons
+		if v.Outcome != reports.Fail {
+			broken = nil // what could not be told was cut off
+		}
+		v.Outcome, v.Reasons = reports.Fail, append(r.fallen(aborted), broken...)
+	}
 	if v.Twin != "" {
 		breaksOf(s, &v)
 	}

@@ -32,6 +32,13 @@ func (s *script) eventTruths() []truth {
 		{"node.ready", `node("worker-1").ready`, func() string { return fmt.Sprint(node.Ready && !node.Deleted) }},
 		{"node.schedulable", `node("worker-1").schedulable`, func() string { return fmt.Sprint(!node.Unschedulable && !node.Deleted) }},
 		{"event.happened", on + "happened", func() string { return fmt.Sprint(s.bitten) }},
+		{"event.injected", `event("third").injected`, func() string { return fmt.Sprint(s.third) }},
+		{"event.undone", on + "undone", func() string {
+			if !s.lasting {
+				return "absent"
+			}
+			return fmt.Sprint(s.undone >= 0)
+		}},
 		{"event.impaired", on + "impaired", func() string { return duration(impaired) }},
 		{"event.healed", on + "healed", func() string { return s.healed() }},
 		{"event.detected", on + "detected", func() string { return s.detected() }},

@@ -127,7 +127,7 @@ func targetNames(load scenarios.Load) (all []string) {
 // it, or the only one that is switched on; count is how many it is of.
 func (c *names) loadOf(window ast.Expr) (load scenarios.Load, count int) {
 	named := func(e ast.Expr) string {
-		if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == "load" && len(e.AsCall().Args()) == 1 {
+		if e.Kind() == ast.CallKind && slices.Contains([]string{"load", "live"}, e.AsCall().FunctionName()) && len(e.AsCall().Args()) > 0 {
 			name, _ := literal(e.AsCall().Args()[0]).(types.String)
 			return string(name)
 		}

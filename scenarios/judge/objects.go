@@ -87,19 +87,34 @@ func eventFields() []field {
 		duration("withdrawn", false, (*window).withdrawn),
 		duration("rolled", false, (*window).rolled),
 		duration("drained", false, (*window).drained),
-		{name: "happened", typ: types.BoolType, get: func(target any) (ref.Val, *absence) {
-			w := target.(*window)
-			if w.step == nil && w.gone != nil && w.gone.calm {
-				return nil, w.gone
-			}
-			return types.Bool(w.step != nil && w.step.bitten()), nil
-		}},
+		yesNo("happened", func(s *step) (bool, *absence) { return s.bitten(), nil }),
+		yesNo("injected", func(*step) (bool, *absence) { return true, nil }),
+		yesNo("undone", (*step).undone),
 	}
+}
+
+// yesNo is a field that is false of an event that was not injected.
+func yesNo(name string, get func(*step) (bool, *absence)) field {
+	return field{name: name, typ: types.BoolType, get: func(target any) (ref.Val, *absence) {
+		w := target.(*window)
+		if w.step == nil && w.gone != nil && w.gone.calm {
+			return nil, w.gone
+		}
+		if w.step == nil {
+			return types.False, nil
+		}
+		is, gone := get(w.step)
+		return types.Bool(is), gone
+	}}
 }
 
 func duration(name string, single bool, get func(*window) (reports.Offset, *absence)) field {
 	return field{name: name, typ: types.DurationType, single: single, get: func(target any) (ref.Val, *absence) {
-		d, gone := get(target.(*window))
+		w := target.(*window)
+		d, gone := get(w)
+		if gone == nil && d == reports.Never && w.run.present {
+			gone = absent("it is not over yet in %s", w.name)
+		}
 		return types.Duration{Duration: d}, gone
 	}}
 }

@@ -40,6 +40,13 @@ type run struct {
 	troubles  []reports.TroubleEntry
 	timers    *reports.TimersEntry // nil when they were not read
 	flaws     []string             // of the scenario itself
+	aborted   *abortion            // nil when nothing ended the run early
+
+	// present is set when the run is looked at as it was at finished, while it
+	// went on. Known is then, by load, the due time up to which its requests were
+	// known.
+	present bool
+	known   map[string]reports.Offset
 }
 
 // place orders what has the same offset by its line in the record.
@@ -91,7 +98,8 @@ type tenantsState struct {
 // step is the life of one timeline entry.
 type step struct {
 	name     string
-	at       scenarios.Moment // when it is planned; zero when the scenario has it not
+	at       scenarios.Moment // when it is planned; zero when it waits, or the scenario has it not
+	waits    bool             // for a condition
 	enabled  bool
 	fault    string
 	action   string // what a step does; empty for a fault
@@ -106,27 +114,8 @@ type step struct {
 }
 
 func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
-	r := &run{
-		scenario: s, header: rec.Header, truncated: rec.Truncated, logs: rec.LogLines,
-		starts: map[string]reports.Offset{},
-		states: map[string][]state{}, pods: map[string][]podState{},
-		endpoints: map[string][]endpointState{}, nodes: map[string][]nodeState{},
-		rollouts: map[string][]rolloutState{}, tenants: map[string][]tenantsState{},
-	}
-	byLoad, byStep := map[string]*series{}, map[string]*step{}
-	for _, load := range s.Spec.Load {
-		if load.On() {
-			byLoad[load.Name] = &series{load: load, pace: r.paceOf(load)}
-			r.loads = append(r.loads, byLoad[load.Name])
-		}
-	}
-	for _, one := range s.Spec.Timeline {
-		byStep[one.Name] = &step{
-			name: one.Name, at: one.At, enabled: one.On(), drains: one.Drain != nil,
-			stages: map[reports.Stage]reports.Offset{}, details: map[reports.Stage]string{},
-		}
-		r.steps = append(r.steps, byStep[one.Name])
-	}
+	r, byLoad, byStep := blankRun(s, rec.Header)
+	r.truncated, r.logs = rec.Truncated, rec.LogLines
 	for line := range rec.Entries {
 		r.take(line, &rec.Entries[line], byLoad, byStep)
 	}
@@ -145,6 +134,33 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 	})
 	r.seal()
 	return r
+}
+
+// blankRun is a run of which nothing is known yet, with its loads and its
+// timeline by name.
+func blankRun(s *scenarios.Scenario, h reports.Header) (r *run, byLoad map[string]*series, byStep map[string]*step) {
+	r = &run{
+		scenario: s, header: h,
+		starts: map[string]reports.Offset{},
+		states: map[string][]state{}, pods: map[string][]podState{},
+		endpoints: map[string][]endpointState{}, nodes: map[string][]nodeState{},
+		rollouts: map[string][]rolloutState{}, tenants: map[string][]tenantsState{},
+	}
+	byLoad, byStep = map[string]*series{}, map[string]*step{}
+	for _, load := range s.Spec.Load {
+		if load.On() {
+			byLoad[load.Name] = &series{load: load, pace: r.paceOf(load)}
+			r.loads = append(r.loads, byLoad[load.Name])
+		}
+	}
+	for _, one := range s.Spec.Timeline {
+		byStep[one.Name] = &step{
+			name: one.Name, at: one.At, waits: one.Waits(), enabled: one.On(), drains: one.Drain != nil,
+			stages: map[reports.Stage]reports.Offset{}, details: map[reports.Stage]string{},
+		}
+		r.steps = append(r.steps, byStep[one.Name])
+	}
+	return r, byLoad, byStep
 }
 
 // paceOf is how often the requests of a load are due in this run.
@@ -192,6 +208,10 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 		r.rollouts[e.Rollout.Object] = append(r.rollouts[e.Rollout.Object], rolloutState{place{e.At, line}, e.Rollout})
 	case reports.KindTenants:
 		r.tenants[e.Tenants.Node] = append(r.tenants[e.Tenants.Node], tenantsState{place{e.At, line}, e.Tenants})
+	case reports.KindAbort:
+		if r.aborted == nil {
+			r.aborted = &abortion{at: e.At, AbortEntry: e.Abort}
+		}
 	case reports.KindTrouble:
 		r.troubles = append(r.troubles, *e.Trouble)
 	case reports.KindEnd:
@@ -234,6 +254,14 @@ func (r *run) stage(s *step, e *reports.Entry) *step {
 func (s *step) has(stage reports.Stage) bool {
 	_, ok := s.stages[stage]
 	return ok
+}
+
+// undone tells whether a lasting fault was proven gone.
+func (s *step) undone() (bool, *absence) {
+	if !s.lasting {
+		return false, absent("event %q is instant: there is nothing to undo", s.name)
+	}
+	return s.has(reports.StageUndone), nil
 }
 
 // bitten tells whether the entry proved that it bit.
@@ -281,6 +309,9 @@ func (r *run) end(phase string) (at reports.Offset, ok bool) {
 	i := slices.Index(phases[:], phase)
 	if i < 0 {
 		return 0, false
+	}
+	if r.present && i == len(phases)-1 { // what it is now stands for what it is in the end
+		return r.finished, true
 	}
 	if i == len(phases)-1 {
 		_, begun := r.starts[phase]

@@ -45,6 +45,11 @@ type series struct {
 
 // add takes a request as the record has it.
 func (s *series) add(r sample.Sample) {
+	s.samples = append(s.samples, s.request(r))
+}
+
+// request is a request of the load as the measures see it.
+func (s *series) request(r sample.Sample) request {
 	one := request{due: r.Due, seq: r.Seq, latency: r.Done - r.Due, lag: r.Sent - r.Due, result: bad, answer: r.Answer}
 	switch {
 	case r.Skipped:
@@ -52,7 +57,7 @@ func (s *series) add(r sample.Sample) {
 	case r.Error == "" && s.load.Good.Status.Has(r.Code) && one.latency <= s.load.Good.Within:
 		one.result = good
 	}
-	s.samples = append(s.samples, one)
+	return one
 }
 
 // seal sorts the requests and counts them, once all are known.

@@ -16,8 +16,12 @@ func sentence(v *reports.Verdict, doubts []doubt) string {
 		return "error: " + firstOf(v.Reasons) + "; this is Squall's own fault: keep the run's folder and report it."
 	case v.Outcome == reports.Inconclusive:
 		return "inconclusive: " + firstOf(v.Reasons) + "; " + next(v, doubts) + "."
+	case v.Aborted != nil && v.Designed != nil && !*v.Designed:
+		return "not as designed: the run was aborted: " + firstOf(v.Reasons) + "."
 	case v.Designed != nil:
 		return twinSentence(v)
+	case v.Aborted != nil && v.Outcome == reports.Fail:
+		return "fail (aborted): " + firstOf(v.Reasons) + "."
 	case v.Outcome == reports.Fail:
 		return "fail: " + broken(v.Expect) + afterCalm(v) + "."
 	}

@@ -32,13 +32,14 @@ func (r *run) faults() (all []string) {
 	}
 	all = append(all, r.flaws...)
 	all = append(all, r.leftovers()...)
+	if r.header.Calm && r.aborted != nil {
+		all = append(all, "the record contradicts itself: the run was calm, and it was aborted")
+	}
 	for _, phase := range r.twice {
 		all = append(all, fmt.Sprintf("the record contradicts itself: phase %q began twice", phase))
 	}
 	for i := 1; i < len(phases); i++ {
-		before, ok := r.starts[phases[i-1]]
-		after, begun := r.starts[phases[i]]
-		if begun && (!ok || after < before) {
+		if _, begun := r.starts[phases[i]]; begun && !r.begins(i) {
 			all = append(all, fmt.Sprintf("the record contradicts itself: phase %q began without, or before, phase %q", phases[i], phases[i-1]))
 		}
 	}
@@ -94,10 +95,11 @@ func (r *run) doubts() (all []doubt) {
 		all = append(all, doubt{"the record has no end: the run was killed", nextWhole})
 	}
 	for _, phase := range phases {
-		if _, ok := r.starts[phase]; !ok {
+		if _, ok := r.starts[phase]; !ok && r.aborted == nil {
 			all = append(all, doubt{fmt.Sprintf("the run did not get to its phase %q", phase), nextWhole})
 		}
 	}
+	all = append(all, doubtsOf(r.gaveUp(), "look at what the condition asks for, or give it longer, and run it again")...)
 	all = append(all, doubtsOf(r.toothless(), "look at what the event was aimed at, put that right and run it again")...)
 	all = append(all, doubtsOf(r.untimely(), nextRoom)...)
 	for _, load := range r.strangers {
@@ -108,11 +110,20 @@ func (r *run) doubts() (all []doubt) {
 		all = append(all, doubtsOf(s.books(), "run it again")...)
 		all = append(all, doubtsOf(r.punctual(s), "run it again")...)
 		all = append(all, doubtsOf(r.addressed(s), "run it again")...)
-		for _, phase := range phases[:4] {
+		for _, phase := range r.told() {
 			all = append(all, doubtsOf(r.honest(s, phase), nextRoom)...)
 		}
 	}
 	return all
+}
+
+// told are the windows in which a load must have been honest: of a run that was
+// aborted also what there is of its last phase.
+func (r *run) told() []string {
+	if r.aborted != nil {
+		return append(slices.Clone(phases[:4]), "run")
+	}
+	return phases[:4]
 }
 
 // toothless are the timeline entries that did not prove that they bit.
@@ -127,7 +138,11 @@ func (r *run) toothless() (all []string) {
 			all = append(all, fmt.Sprintf("the record has an event %q that the scenario has not", s.name))
 		case !s.enabled && s.begun:
 			all = append(all, fmt.Sprintf("event %q was injected although the scenario has it switched off", s.name))
-		case !s.enabled || s.bitten() && !s.has(reports.StageFailed) && !s.has(reports.StageUnbitten):
+		case !s.enabled, r.aborted != nil: // an abort leaves out what was to come, and cuts proofs off
+		case s.waits && s.has(reports.StageExpired) && !s.begun: // see gaveUp
+		case s.waits && s.begun && !s.has(reports.StageTriggered):
+			all = append(all, fmt.Sprintf("event %q was injected, and nothing says that its condition had become true", s.name))
+		case s.bitten() && !s.has(reports.StageFailed) && !s.has(reports.StageUnbitten):
 		case s.has(reports.StageFailed):
 			all = append(all, fmt.Sprintf("event %q could not be %s: %s", s.name, s.word("injected", "done"), s.details[reports.StageFailed]))
 		case s.has(reports.StageUnbitten):
@@ -155,10 +170,14 @@ func (r *run) untimely() (all []string) {
 	over, ended := r.end(scenarios.PhaseRecovery)
 	for _, s := range r.steps {
 		begun, known := r.starts[s.at.Phase]
-		planned := begun + s.at.After
+		planned, moment := begun+s.at.After, "its moment "+s.at.String()
+		if s.waits {
+			planned, known = s.stages[reports.StageTriggered], s.has(reports.StageTriggered)
+			moment = "its condition had become true"
+		}
 		if s.begun && known && s.injected-planned > maxLate {
-			all = append(all, fmt.Sprintf("event %q came late: it was injected %s after its moment %s, more than %s",
-				s.name, reports.Duration(s.injected-planned), s.at, maxLate))
+			all = append(all, fmt.Sprintf("event %q came late: it was injected %s after %s, more than %s",
+				s.name, reports.Duration(s.injected-planned), moment, maxLate))
 		}
 		if bit := s.stages[reports.StageBitten]; s.bitten() && ended && bit > over {
 			all = append(all, fmt.Sprintf("event %q bit too late: %s after the end of recovery, so its effect is not in what is measured",

@@ -27,6 +27,9 @@ func (s *script) record() *tape {
 	}
 	event("kill", s.killed, reports.StageInjected, s.lasting)
 	event("second", s.second, reports.StageInjected, false)
+	if s.third {
+		event("third", s.second, reports.StageInjected, false)
+	}
 	if s.bitten {
 		event("kill", s.killed+tick, reports.StageBitten, s.lasting)
 	}

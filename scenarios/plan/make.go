@@ -55,7 +55,7 @@ func Make(s *scenarios.Scenario, seed uint64, version string, calm bool) (Plan, 
 		}
 		p.Events = append(p.Events, event)
 	}
-	slices.SortStableFunc(p.Events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(p.Events, inTime)
 	return p, nil
 }
 
@@ -87,12 +87,12 @@ func makeLoad(s *scenarios.Scenario, load scenarios.Load, calm bool) (Load, erro
 
 // makeEvent plans one entry of the timeline.
 func makeEvent(s *scenarios.Scenario, seed uint64, step scenarios.Step, rendered []workloads.Rendered) (Event, error) {
-	at, ok := s.Spec.Phases.Offset(step.At)
-	action := step.Action()
-	if !ok || step.Chaos == nil && action == "" {
+	event, ok := triggered(step, s.Spec.Phases)
+	event.Step = step.Action()
+	if !ok || step.Chaos == nil && event.Step == "" {
 		return Event{}, fmt.Errorf("it has no time (%s) or no verb; plan what scenarios.Parse accepted", step.At)
 	}
-	event := Event{Name: step.Name, At: at, Step: action, Victims: step.Victims.String()}
+	event.Victims = step.Victims.String()
 	aim, err := step.Aim()
 	if err != nil || aim == nil {
 		return event, err

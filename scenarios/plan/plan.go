@@ -64,8 +64,12 @@ type Leg struct {
 
 // Event is one timeline entry: a fault, or a step, most of which have no victims.
 type Event struct {
-	Name  string        `json:"name"`
-	At    time.Duration `json:"at"`
+	Name string        `json:"name"`
+	At   time.Duration `json:"at"`
+	// When is the condition that the entry waits for, and By the moment by which
+	// that must have become true; such an entry has no At.
+	When  string        `json:"when,omitempty"`
+	By    time.Duration `json:"by,omitempty"`
 	Fault string        `json:"fault,omitempty"` // "PodChaos pod-kill"
 	Step  string        `json:"step,omitempty"`  // "scale catalog to 5"
 	// Count is how many of the candidates are hit, before filters that only

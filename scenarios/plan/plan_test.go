@@ -293,3 +293,26 @@ func TestVictimsNarrowThePlan(t *testing.T) {
 	assert.Regexp(t, `(?m)^host +10s +NodeChaos stop +1 +worker/\d worker/\d, hosting app=catalog$`, text.String())
 	assert.Regexp(t, `(?m)^second +10s +drain +1 +worker/1, ordinal 1$`, text.String())
 }
+
+// An entry that waits has its condition and its bound in place of a time.
+func TestEntriesThatWaitArePlanned(t *testing.T) {
+	t.Parallel()
+	wait := `{name: wait, when: 'workload("catalog").ready < 2', by: recovery+1s, scale: {workload: catalog, replicas: 5}}`
+	soon := strings.Replace(strings.Replace(kill("soon", "fault+1s", "catalog", "mode: one"), "at:", "by:", 1), "{name", "{when: 'event(\"a\").injected', name", 1)
+	s := steps(t, 3, wait, soon, kill("a", "recovery+9s", "catalog", "mode: one"))
+	p := planned(t, s, 1)
+	require.Len(t, p.Events, 3)
+	assert.Equal(t, "a", p.Events[0].Name, "those with a time come first")
+	assert.Equal(t, "soon", p.Events[1].Name)
+	assert.Equal(t, plan.Event{Name: "wait", When: `workload("catalog").ready < 2`, By: 21 * time.Second, Step: "scale catalog to 5"}, p.Events[2])
+	var text bytes.Buffer
+	require.NoError(t, p.Text(&text))
+	assert.Contains(t, text.String(), `wait   when workload("catalog").ready < 2, by 21s  scale catalog to 5`)
+	assert.NotContains(t, string(p.Events[2].Name)+string(p.JSON()[bytes.Index(p.JSON(), []byte(`"name": "soon"`)):]), `"at"`)
+	var back plan.Plan
+	require.NoError(t, json.Unmarshal(p.JSON(), &back))
+	assert.Equal(t, p, back)
+	calm, err := plan.Make(s, 1, "v0.0.0", true)
+	require.NoError(t, err)
+	assert.Empty(t, calm.Events)
+}

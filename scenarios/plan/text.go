@@ -41,14 +41,14 @@ func (p Plan) Text(w io.Writer) error {
 	fmt.Fprintln(out, "EVENT\tAT\tFAULT OR STEP\tHITS\tOF, IN THIS ORDER")
 	for _, event := range p.Events {
 		if len(event.Candidates) == 0 {
-			fmt.Fprintf(out, "%s\t%s\t%s\n", event.Name, event.At, event.Step)
+			fmt.Fprintf(out, "%s\t%s\t%s\n", event.Name, event.trigger(), event.Step)
 			continue
 		}
 		takes := order(event.Candidates)
 		if event.Victims != "" {
 			takes += ", " + event.Victims
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", event.Name, event.At, event.Fault+event.Step, event.Count, takes)
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", event.Name, event.trigger(), event.Fault+event.Step, event.Count, takes)
 	}
 	return out.Flush()
 }

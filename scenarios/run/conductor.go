@@ -58,6 +58,8 @@ type conductor struct {
 	loads    []*generator
 	warmup   reports.Offset // when the plan's times begin
 	pending  atomic.Int32   // timeline entries that are not over
+	// conditions are nil when the run has none to look at.
+	conditions *conditions
 	// lastEvent is the offset of the latest stage of a timeline entry.
 	lastEvent atomic.Int64
 	keeping   struct {
@@ -83,7 +85,11 @@ func newConductor(s *scenarios.Scenario, o Options) (*conductor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conductor{scenario: s, options: o, plan: planned, rendered: rendered, show: show{o.Live}}, nil
+	looked, err := newConditions(s, o)
+	if err != nil {
+		return nil, err
+	}
+	return &conductor{scenario: s, options: o, plan: planned, rendered: rendered, show: show{o.Live}, conditions: looked}, nil
 }
 
 // images builds what the workloads run, each image once.
@@ -133,7 +139,10 @@ func rolesOf(rendered []workloads.Rendered) []workloads.Role {
 }
 
 // add writes to the record.
-func (c *conductor) add(e reports.Entry) { c.journal.Add(c.recorder.redact(e)) }
+func (c *conductor) add(e reports.Entry) {
+	c.journal.Add(c.recorder.redact(e))
+	c.conditions.see(e)
+}
 
 // phase records that a phase began.
 func (c *conductor) phase(name string, at reports.Offset) {
@@ -192,14 +201,28 @@ func (c *conductor) stages(ctx context.Context, abort context.CancelCauseFunc) e
 		return err
 	}
 	defer c.startTimers(ctx)()
-	faults := c.startTimeline(ctx)
+	running, halt := context.WithCancelCause(ctx)
+	defer halt(nil)
+	defer c.startConditions(running, halt)()
+	faults := c.startTimeline(running)
 	defer faults.Wait() // each ends soon after ctx does, undone
-	quiet, err := c.timedPhases(ctx)
+	quiet, err := c.timedPhases(running)
+	c.conditions.stop()
+	fell := c.conditions.aborted()
+	if fell && ctx.Err() == nil {
+		quiet, err = c.clock.now(), nil
+	}
 	if err != nil {
 		return err
 	}
 	c.phase("quiet", quiet)
 	c.show.phase("quiet", 0)
+	if fell {
+		halt(errAborted)
+		if err := c.comeBack(ctx, faults); err != nil {
+			return err
+		}
+	}
 	if err := c.stopLoads(ctx); err != nil {
 		return err
 	}

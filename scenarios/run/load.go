@@ -137,6 +137,7 @@ func (c *conductor) request(g *generator, r traffic.Result) {
 		c.add(entry)
 	}
 	c.journal.Request(g.load.Name, r)
+	c.conditions.request(g.load.Name, r)
 }
 
 // closeLoad records what a generator said at its end, or that it said nothing.

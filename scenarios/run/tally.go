@@ -6,6 +6,7 @@ import (
 
 	"squall/reports"
 	"squall/scenarios"
+	"squall/scenarios/judge"
 	"squall/workloads/schedule"
 	"squall/workloads/traffic"
 )
@@ -13,9 +14,8 @@ import (
 const (
 	// slot is the grain in which requests are counted.
 	slot = 100 * time.Millisecond
-	// onTheWay is how long a result takes at most from the generator to here: it
-	// writes every 50 ms.
-	onTheWay = 200 * time.Millisecond
+	// onTheWay is how long a result takes at most from the generator to here.
+	onTheWay = judge.OnTheWay
 	// wellShare is the share of good requests that counts as well, as in
 	// squall/scenarios/judge.
 	wellShare = 0.99

@@ -34,6 +34,7 @@ const (
 // injection is one timeline entry on its way.
 type injection struct {
 	event  plan.Event
+	step   scenarios.Step
 	fault  chaos.Fault
 	until  reports.Offset                                // when a lasting fault is to be undone
 	prove  reports.Offset                                // by when it must have bitten
@@ -60,7 +61,7 @@ func (c *conductor) startTimeline(ctx context.Context) *sync.WaitGroup {
 				c.tell(c.clock.now(), reports.EventEntry{Name: event.Name, Stage: reports.StageFailed, Fault: event.Fault, Step: event.Step, Detail: err.Error()})
 				return
 			}
-			if c.clock.wait(ctx, c.warmup+event.At) == nil {
+			if c.await(ctx, one) {
 				one.happen(ctx)
 			}
 		})
@@ -70,19 +71,16 @@ func (c *conductor) startTimeline(ctx context.Context) *sync.WaitGroup {
 
 // injection prepares a timeline entry.
 func (c *conductor) injection(event plan.Event) (*injection, error) {
-	phases := c.scenario.Spec.Phases
 	at := slices.IndexFunc(c.scenario.Spec.Timeline, func(s scenarios.Step) bool { return s.Name == event.Name })
 	if at < 0 {
 		return nil, fmt.Errorf("the plan has an event %q that the scenario has not", event.Name)
 	}
 	step := c.scenario.Spec.Timeline[at]
-	due := c.warmup + event.At
 	one := &injection{
-		event: event,
-		until: c.warmup + lastsUntil(step, event, phases),
-		prove: max(due+proofFloor, c.warmup+phases.Total()),
-		env:   c.env(), clock: c.clock, noInject: c.options.NoInject, gone: c.cluster.Done(), tell: c.tell,
+		event: event, step: step,
+		env: c.env(), clock: c.clock, noInject: c.options.NoInject, gone: c.cluster.Done(), tell: c.tell,
 	}
+	c.due(one, event.At)
 	aim, err := step.Aim()
 	switch {
 	case err != nil:
@@ -123,6 +121,27 @@ func (c *conductor) step(client dynamic.Interface, step scenarios.Step) (chaos.F
 		return newApplyStep(client, objects)
 	}
 	return newAPIStep(client, append(objectsOf(c.rendered), c.scenario.Applied(step.At)...), step)
+}
+
+// await waits until a timeline entry is to happen: for its time, or for its
+// condition. It is false when it never is.
+func (c *conductor) await(ctx context.Context, one *injection) bool {
+	if one.event.When == "" {
+		return c.clock.wait(ctx, c.warmup+one.event.At) == nil
+	}
+	at, ok := c.conditions.wait(ctx, one.event.Name)
+	if ok {
+		c.due(one, at-c.warmup)
+	}
+	return ok
+}
+
+// due says when an entry happens, from the start of warmup: its other times follow.
+func (c *conductor) due(one *injection, at time.Duration) {
+	phases := c.scenario.Spec.Phases
+	one.event.At = at
+	one.until = c.warmup + lastsUntil(one.step, one.event, phases)
+	one.prove = max(c.warmup+at+proofFloor, c.warmup+phases.Total())
 }
 
 // lastsUntil is when a lasting fault ends, from the start of warmup: after the
