@@ -183,6 +183,7 @@ func (e *Entry) check() error {
 		{KindTimers, e.Timers != nil},
 		{KindNode, e.Node != nil},
 		{KindNotice, e.Notice != nil},
+		{KindGenerator, e.Generator != nil},
 		{KindLog, e.Log != nil},
 		{KindTrouble, e.Trouble != nil},
 		{KindEnd, e.End != nil},

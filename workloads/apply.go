@@ -55,6 +55,8 @@ func Resource(object *unstructured.Unstructured) (schema.GroupVersionResource, e
 		return kind.GroupVersion().WithResource("namespaces"), nil
 	case schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}:
 		return kind.GroupVersion().WithResource("serviceaccounts"), nil
+	case schema.GroupVersionKind{Version: "v1", Kind: "Secret"}:
+		return kind.GroupVersion().WithResource("secrets"), nil
 	case schema.GroupVersionKind{Version: "v1", Kind: "Service"}:
 		return kind.GroupVersion().WithResource("services"), nil
 	case schema.GroupVersionKind{Version: "v1", Kind: kindPod}:

@@ -110,6 +110,7 @@ func (r *run) doubts() (all []doubt) {
 		all = append(all, doubtsOf(r.addressed(s), "run it again")...)
 		for _, phase := range phases[:4] {
 			all = append(all, doubtsOf(r.honest(s, phase), nextRoom)...)
+			all = append(all, doubtsOf(r.exhausted(s, phase), nextHost)...)
 		}
 	}
 	return all
