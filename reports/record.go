@@ -96,6 +96,8 @@ type Entry struct {
 	Timers    *TimersEntry    `json:"timers,omitempty"`
 	Node      *NodeEntry      `json:"node,omitempty"`
 	Notice    *NoticeEntry    `json:"notice,omitempty"`
+	// Generator is what a load's generator tells of itself.
+	Generator *GeneratorEntry `json:"generator,omitempty"`
 	Log       *LogEntry       `json:"log,omitempty"`
 	Rollout   *RolloutEntry   `json:"rollout,omitempty"`
 	Tenants   *TenantsEntry   `json:"tenants,omitempty"`
@@ -120,6 +122,8 @@ const (
 	KindTimers    Kind = "timers"
 	KindNode      Kind = "node"
 	KindNotice    Kind = "notice"
+	// KindGenerator is of a [GeneratorEntry].
+	KindGenerator Kind = "generator"
 	KindLog       Kind = "log"
 	KindRollout   Kind = "rollout"
 	KindTenants   Kind = "tenants"
@@ -166,6 +170,8 @@ type LoadEntry struct {
 	Skipped uint64 `json:"skipped"`
 	// Complete is false when the generator died before it could say.
 	Complete bool `json:"complete"`
+	// CPU is the processor time that the generator's process used.
+	CPU Offset `json:"cpu,omitempty"`
 }
 
 // EventEntry tells one stage in the life of a timeline entry.

@@ -37,7 +37,9 @@ func entries() []reports.Entry {
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{
 			Load: "browse", Seq: 4, Error: "dial:\n\x1b[31mrefused \"x\" ü", Skipped: true}},
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: "browse", Seq: 6, Code: 200, By: map[string]string{"version": "v1"}}},
-		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: "browse", Seq: 7, Code: 200, Target: "buy", By: map[string]string{"pod": "a", "version": "v2"}}},
+		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: "browse", Seq: 7, Code: 200, Target: "buy", By: map[string]string{"pod": "a", "version": "v2"}, Class: sample.Failed}},
+		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: "browse", Seq: 9, Code: 200, Class: sample.Degraded}},
+		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: "browse", Seq: 10, Code: 200, Class: sample.Full}},
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: "browse", Seq: 8, Code: 200, By: map[string]string{"version": "v1"}}},
 		{At: 2, Kind: reports.KindRequest, Request: &reports.RequestEntry{Load: `back\slash`, Seq: 5, Version: "<v&1>", By: map[string]string{"x": "1"}}},
 		{At: 3, Kind: reports.KindLoad, Load: &reports.LoadEntry{Load: "browse", Planned: 2, Sent: 1, Skipped: 1, Complete: true}},
@@ -50,6 +52,7 @@ func entries() []reports.Entry {
 		{At: 7, Kind: reports.KindEndpoint, Endpoint: &reports.EndpointEntry{Service: "shop/catalog", Ready: []string{"a"}}},
 		{At: 7, Kind: reports.KindNode, Node: &reports.NodeEntry{Name: "worker-1", Ready: true, Status: "True", Taints: []string{"a=b:NoSchedule"}}},
 		{At: 7, Kind: reports.KindNotice, Notice: &reports.NoticeEntry{Object: "Pod/a", Reason: "BackOff", Message: "<\x1b[31m>\n", Count: 2}},
+		{At: 7, Kind: reports.KindGenerator, Generator: &reports.GeneratorEntry{Load: "browse", Pauses: []reports.Pause{{At: 6, Took: 1}}}},
 		{At: 7, Kind: reports.KindLog, Log: &reports.LogEntry{Pod: "shop/a", Container: "shop", Previous: true, File: "logs/a/shop.previous.log", Bytes: 7}},
 		{At: 8, Kind: reports.KindTrouble, Trouble: &reports.TroubleEntry{Class: reports.TroubleGenerator, What: "it died"}},
 		{At: 9, Kind: reports.KindEnd, End: &reports.EndEntry{CPUSeconds: 1.5}},

@@ -125,6 +125,7 @@ func (t *text) verdict(v *Verdict) {
 	}
 	t.findings(v)
 	t.windows(v.Windows)
+	t.generators(v.Generators)
 	t.events(v.Events)
 }
 

@@ -157,6 +157,7 @@ func (t *text) windows(ws []WindowMeasure) {
 		styles = append(styles, with)
 	}
 	t.table(rows, []int{1, 1, -1, -1, -1, -1, -1, -1}, styles)
+	t.classes(ws)
 }
 
 // share is the availability in percent, never rounded up to 100.

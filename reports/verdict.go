@@ -45,6 +45,9 @@ type Verdict struct {
 	Uncounted string   `json:"uncounted,omitempty"`
 	// Windows are the measures of each window, for the reports.
 	Windows []WindowMeasure `json:"windows,omitempty"`
+	// Generators are what each load's generator did, phase by phase and in the
+	// whole run.
+	Generators []GeneratorMeasure `json:"generators,omitempty"`
 	// Events are the measures of each timeline entry, for the reports.
 	Events []EventMeasure `json:"events,omitempty"`
 	// Took is the time from the base to the record's last entry.
@@ -114,6 +117,8 @@ type WindowMeasure struct {
 	Max          Offset  `json:"max"`
 	Outage       Offset  `json:"longestOutage"`
 	LagP99       Offset  `json:"lagP99"` // send lag: sent - due
+	// Classes are nil for a load without classes.
+	Classes *ClassCounts `json:"classes,omitempty"`
 }
 
 // EventMeasure is what is known of one timeline entry.

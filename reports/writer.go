@@ -183,6 +183,7 @@ func (e *Entry) check() error {
 		{KindTimers, e.Timers != nil},
 		{KindNode, e.Node != nil},
 		{KindNotice, e.Notice != nil},
+		{KindGenerator, e.Generator != nil},
 		{KindLog, e.Log != nil},
 		{KindRollout, e.Rollout != nil},
 		{KindTenants, e.Tenants != nil},

@@ -82,6 +82,8 @@ func (c *checker) load(at string, l Load) {
 		c.pace(at+".rate", l.Rate)
 	}
 	c.by(at+".by", l.By)
+	c.classes(at+".classes", l.Classes)
+	c.tls(at+".tls", l)
 	if c.need(at+".good.within", "250ms") && (l.Good.Within == 0 || l.Good.Within > maxWithin) {
 		c.report(at+".good.within", fmt.Sprintf("must be above 0s and at most %s", maxWithin))
 	}

@@ -35,10 +35,12 @@ func fillDefaults(s *Scenario, has func(path string) bool) {
 		load := &spec.Load[i]
 		if len(load.Targets) == 0 {
 			fillTarget(&load.Target.Path, &load.Target.Method)
+			forgetScheme(&load.Target.Scheme)
 		}
 		for j := range load.Targets {
 			target := &load.Targets[j]
 			fillTarget(&target.Path, &target.Method)
+			forgetScheme(&target.Scheme)
 			if target.Weight == 0 && !has(fmt.Sprintf("spec.load[%s].targets[%s].weight", shorten(load.Name), shorten(target.Name))) {
 				target.Weight = 1
 			}
@@ -56,6 +58,13 @@ func fillDefaults(s *Scenario, has func(path string) bool) {
 // fillTarget completes a target.
 func fillTarget(path, method *string) {
 	*path, *method = cmp.Or(*path, "/"), cmp.Or(*method, http.MethodGet)
+}
+
+// forgetScheme makes "scheme: http" and nothing the same, as they mean the same.
+func forgetScheme(scheme *string) {
+	if *scheme == "http" {
+		*scheme = ""
+	}
 }
 
 // fillPhases completes the lengths of the phases.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 
 	"go.yaml.in/yaml/v3"
@@ -63,7 +64,14 @@ func LoadFile(path string, opts ...Option) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
-	return Parse(path, data, opts...)
+	file, err := Parse(path, data, opts...)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range append([]*Scenario{file.Scenario}, file.Twins...) {
+		s.Folder = filepath.Dir(path)
+	}
+	return file, nil
 }
 
 // Parse reads a scenario and its twins from data. Name stands for the file in

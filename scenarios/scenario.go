@@ -36,6 +36,9 @@ type Scenario struct {
 	Twin string `yaml:"-"`
 	// Breaks are the names of the expectations that this twin must break.
 	Breaks []string `yaml:"-"`
+	// Folder is where the scenario's file lies, from which the files that it names
+	// are looked for; empty when it was not read from a file.
+	Folder string `yaml:"-"`
 }
 
 // Metadata names a scenario.
@@ -100,12 +103,17 @@ type Load struct {
 	Good    Good          `yaml:"good"`
 	// By names what answers are told apart by: name → header/Some-Header.
 	By map[string]string `yaml:"by,omitempty"`
+	// Classes tell how much users get from answers.
+	Classes *Classes `yaml:"classes,omitempty"`
+	// TLS is how targets with the scheme https are spoken to.
+	TLS *TLS `yaml:"tls,omitempty"`
 }
 
 // Target is where a load goes.
 type Target struct {
 	Service string `yaml:"service"`          // a Service of the workloads
 	Port    string `yaml:"port"`             // the port's name
+	Scheme  string `yaml:"scheme,omitempty"` // https; empty is http
 	Path    string `yaml:"path,omitempty"`   // default "/"
 	Method  string `yaml:"method,omitempty"` // default GET
 	// Headers and Body may hold placeholders, see squall/workloads/draw.
@@ -121,10 +129,12 @@ type MixedTarget struct {
 	Weight  int               `yaml:"weight"`            // default 1
 	Service string            `yaml:"service"`
 	Port    string            `yaml:"port"`
+	Scheme  string            `yaml:"scheme,omitempty"`
 	Path    string            `yaml:"path,omitempty"`
 	Method  string            `yaml:"method,omitempty"`
 	Headers map[string]string `yaml:"headers,omitempty"`
 	Body    string            `yaml:"body,omitempty"`
+	Classes *Classes          `yaml:"classes,omitempty"` // instead of the load's
 }
 
 // Pace is how often requests are due: a constant rate, or legs when there are

@@ -23,7 +23,7 @@ const (
 
 // Target is the target without name and weight.
 func (t MixedTarget) Target() Target {
-	return Target{Service: t.Service, Port: t.Port, Path: t.Path, Method: t.Method, Headers: t.Headers, Body: t.Body}
+	return Target{Service: t.Service, Port: t.Port, Scheme: t.Scheme, Path: t.Path, Method: t.Method, Headers: t.Headers, Body: t.Body}
 }
 
 // TargetsOn are the targets that requests are drawn to; none where the load has
@@ -70,6 +70,7 @@ func (c *checker) targets(at string, l Load) {
 			c.report(here+".weight", fmt.Sprintf("must be from 1 to %d; a target that nothing goes to is switched off with enabled: false", maxWeight))
 		}
 		c.target(here, t.Target(), l.On() && t.On())
+		c.classes(here+".classes", t.Classes)
 	}
 }
 
@@ -78,6 +79,7 @@ func (c *checker) target(at string, t Target, on bool) {
 	if c.need(at+".service", "gateway") && c.need(at+".port", "http") && on {
 		c.port(at, t)
 	}
+	c.scheme(at+".scheme", t.Scheme)
 	if c.sound(at+".path") && !requestPath(t.Path) {
 		c.report(at+".path", "must be the path of a request: a slash, then what a URL may hold, at most 1024 bytes")
 	}

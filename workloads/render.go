@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"squall/workloads/certificates"
 	"squall/workloads/image"
 	"squall/workloads/shop"
 
@@ -29,6 +30,11 @@ func Render(name, namespace string, spec *shop.Spec, patches []Patch) (Rendered,
 	}
 	if err := applyPatches(objects, patches); err != nil {
 		return Rendered{}, fmt.Errorf("render workload %q: %w", name, err)
+	}
+	for _, object := range objects {
+		if err := certificates.Check(object); err != nil {
+			return Rendered{}, fmt.Errorf("render workload %q: %w", name, err)
+		}
 	}
 	roles, err := rolesOf(objects)
 	if err != nil {

@@ -41,7 +41,9 @@ func TestRenderedObjects(t *testing.T) {
 	off := false
 	bare := shopSpec()
 	bare.Bare, bare.Drain = []string{"catalog"}, &off
-	for name, spec := range map[string]shop.Spec{"shop": shopSpec(), "bare": bare} {
+	mutual := shopSpec()
+	mutual.TLS = shop.TLSMutual
+	for name, spec := range map[string]shop.Spec{"shop": shopSpec(), "bare": bare, "mutual": mutual} {
 		var got bytes.Buffer
 		for _, object := range render(t, spec).Objects {
 			text, err := yaml.Marshal(object.Object)

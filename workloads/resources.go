@@ -14,10 +14,12 @@ type resource struct{ group, version, kind, name string }
 
 // resources are the kinds that workloads render and that steps apply. They are few,
 // so they stand here instead of being asked for at every start, and what a scenario
-// may hold is known before there is a cluster. All but the first are in a namespace.
+// may hold is known before there is a cluster. All but the first are in a namespace;
+// the first two are for workloads alone.
 func resources() []resource {
 	return []resource{
 		{"", "v1", "Namespace", "namespaces"},
+		{"", "v1", "Secret", "secrets"},
 		{"", "v1", "ConfigMap", "configmaps"},
 		{"", "v1", "LimitRange", "limitranges"},
 		{"", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"},
@@ -55,7 +57,7 @@ func Resource(object *unstructured.Unstructured) (schema.GroupVersionResource, e
 // record as it was run.
 func Applicable() []string {
 	var all []string
-	for _, r := range resources()[1:] {
+	for _, r := range resources()[2:] {
 		all = append(all, strings.TrimPrefix(r.group+"/"+r.version, "/")+" "+r.kind)
 	}
 	slices.Sort(all)

@@ -135,6 +135,7 @@ func (c *names) walk(e ast.Expr) {
 		c.call(e)
 	case ast.SelectKind:
 		c.ambiguous(e, e.AsSelect().Operand(), e.AsSelect().FieldName())
+		c.unclassified(e, e.AsSelect().Operand(), e.AsSelect().FieldName())
 	case ast.StructKind, ast.ListKind, ast.MapKind:
 		c.wrong(e, "lists, maps and objects have no use in an expectation")
 	}

@@ -5,6 +5,7 @@ import (
 	"sort"
 
 	"squall/reports"
+	"squall/workloads/sample"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
@@ -57,7 +58,7 @@ func (s *supposition) after(at reports.Offset) {
 		}
 		for n := from; n < before; n++ {
 			one := s.real[i].samples[n]
-			load.samples[n] = request{due: one.due, seq: one.seq, result: good, answer: one.answer}
+			load.samples[n] = request{due: one.due, seq: one.seq, result: good, class: sample.Full, answer: one.answer}
 		}
 		s.from[i] = from
 		load.countFrom(min(from, before))

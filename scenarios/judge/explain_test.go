@@ -27,6 +27,7 @@ func TestEveryMeasureIsExplained(t *testing.T) {
 	}
 	s.Spec.Load[0].Targets = []scenarios.MixedTarget{{Name: "list"}, {Name: "order"}}
 	s.Spec.Load[0].By = map[string]string{"version": "header/X-Version"}
+	s.Spec.Load[0].Classes = &scenarios.Classes{Degraded: &scenarios.Answer{Status: "206"}}
 	for _, m := range judge.Measures() {
 		t.Run(m.Of+" "+m.Name, func(t *testing.T) {
 			assert.NotEmpty(t, m.Says)

@@ -44,6 +44,9 @@ func words(measure string) (says, example string) {
 				"header, or an answer, is missing. A request that failed without an answer belongs to no version: read it beside the whole window.",
 			`fault.by("version", "v2").lost == 0`
 	}
+	if says, example = classWords(measure); says != "" {
+		return says, example
+	}
 	return moreWords(measure)
 }
 

@@ -29,6 +29,9 @@ func (s *script) truths() (all []truth) {
 		add("good", "good", func() string { return fmt.Sprint(count(hits, "good")) })
 		add("skipped", "skipped", func() string { return fmt.Sprint(count(hits, "skipped")) })
 		or("lost", "lost", func() string { return fmt.Sprint(count(hits, "bad")) })
+		for _, class := range []string{"full", "degraded", "failed"} {
+			or(class, class, func() string { return fmt.Sprint(len(ofClass(hits, class))) })
+		}
 		all = append(all, truth{"." + w.measure, w.expr + ".requests", requests})
 		if len(w.loads) > 1 {
 			continue // the others have no meaning over several
@@ -42,6 +45,18 @@ func (s *script) truths() (all []truth) {
 			add("by(k, v)", fmt.Sprintf(`by("version", %q).requests`, version), func() string {
 				those := only(hits, func(one hit) bool { return one.version == version })
 				return fmt.Sprint(count(those, "good") + count(those, "bad"))
+			})
+		}
+		for _, class := range []string{"full", "degraded", "failed"} {
+			or(class+"_share", class+"_share", func() string {
+				return fmt.Sprintf("%.9g", float64(len(ofClass(hits, class)))/float64(count(hits, "good")+count(hits, "bad")))
+			})
+			add("by(k, v)", fmt.Sprintf(`by("version", "v2").target("list").%s`, class), func() string {
+				those := only(hits, func(one hit) bool { return one.version == "v2" && one.target == "list" })
+				if count(those, "good")+count(those, "bad") == 0 {
+					return "absent"
+				}
+				return fmt.Sprint(len(ofClass(those, class)))
 			})
 		}
 		or("availability", "availability", func() string { return share(hits) })
@@ -124,6 +139,11 @@ func only(hits []hit, match func(hit) bool) (all []hit) {
 		}
 	}
 	return all
+}
+
+// ofClass are the hits in a class.
+func ofClass(hits []hit, class string) []hit {
+	return only(hits, func(one hit) bool { return one.class == class })
 }
 
 func within(hits []hit, from, to time.Duration) (all []hit) {

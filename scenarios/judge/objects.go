@@ -67,7 +67,7 @@ func windowFields() []field {
 			return types.Duration{Duration: d}, gone
 		}}
 	}
-	return []field{
+	return append([]field{
 		count("lost"), count("requests"), count("good"), count("skipped"),
 		{name: "availability", typ: types.DoubleType, single: true, get: func(target any) (ref.Val, *absence) {
 			share, gone := target.(*window).availability()
@@ -75,7 +75,7 @@ func windowFields() []field {
 		}},
 		duration("longest_outage", true, (*window).longestOutage),
 		quantile("p50", 50), quantile("p90", 90), quantile("p99", 99), quantile("max", 100),
-	}
+	}, classFields()...)
 }
 
 func eventFields() []field {

@@ -59,7 +59,7 @@ func (j *jury) promised(native *ast.AST, measured ast.Expr, op string, bound ast
 // quantity is a value of a measure for people: shares in percent.
 func quantity(measured ast.Expr, value ref.Val) string {
 	switch nameOf(measured) {
-	case "availability", "worst", "budget_left":
+	case "availability", "worst", "budget_left", "full_share", "degraded_share", "failed_share":
 		return show(types.Double(number(value)*100)) + "%"
 	}
 	return show(value)
@@ -93,6 +93,9 @@ func clauseOf(native *ast.AST, measured ast.Expr, value ref.Val) string {
 		return clause
 	}
 	where := whereOf(native, owner)
+	if clause := classClause(name, text, value); clause != "" {
+		return clause + where
+	}
 	switch name {
 	case "lost", "good", "skipped", "requests":
 		did := map[string]string{"requests": "sent"}[name]

@@ -188,6 +188,12 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 		} else {
 			r.stranger(e.Load.Load)
 		}
+	case reports.KindGenerator:
+		if s := byLoad[e.Generator.Load]; s != nil {
+			s.tell(e.Generator)
+		} else {
+			r.stranger(e.Generator.Load)
+		}
 	case reports.KindEvent:
 		byStep[e.Event.Name] = r.stage(byStep[e.Event.Name], e)
 	case reports.KindPod:

@@ -17,6 +17,7 @@ type request struct {
 	seq               uint64
 	answer            *sample.Answer // shared, and not nil
 	result            result
+	class             sample.Class
 }
 
 // result is what became of a request.
@@ -36,6 +37,8 @@ type series struct {
 	// goods[i] and sents[i] count the good and the sent among the first i.
 	goods, sents []uint32
 	closing      *reports.LoadEntry
+	told         bool // the generator tells of itself
+	pauses       []reports.Pause
 	closings     int // LoadEntry seen; more than one contradicts itself
 	sorted       map[[2]int][]reports.Offset
 	parts        map[only]*series // what measures narrow it to
@@ -50,7 +53,7 @@ func (s *series) add(r sample.Sample) {
 
 // request is a request of the load as the measures see it.
 func (s *series) request(r sample.Sample) request {
-	one := request{due: r.Due, seq: r.Seq, latency: r.Done - r.Due, lag: r.Sent - r.Due, result: bad, answer: r.Answer}
+	one := request{due: r.Due, seq: r.Seq, latency: r.Done - r.Due, lag: r.Sent - r.Due, result: bad, class: r.Class, answer: r.Answer}
 	switch {
 	case r.Skipped:
 		one.result = skipped

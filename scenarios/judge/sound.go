@@ -112,6 +112,7 @@ func (r *run) doubts() (all []doubt) {
 		all = append(all, doubtsOf(r.addressed(s), "run it again")...)
 		for _, phase := range r.told() {
 			all = append(all, doubtsOf(r.honest(s, phase), nextRoom)...)
+			all = append(all, doubtsOf(r.exhausted(s, phase), nextHost)...)
 		}
 	}
 	return all

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"squall/reports"
+	"squall/workloads/sample"
 )
 
 // record is what a run by the script leaves.
@@ -60,6 +61,7 @@ func (s *script) request(load string, i int, one hit) *reports.RequestEntry {
 	if one.version != "" {
 		e.By = map[string]string{"version": one.version}
 	}
+	e.Class = map[string]sample.Class{"full": sample.Full, "degraded": sample.Degraded, "failed": sample.Failed}[one.class]
 	switch {
 	case one.result == "skipped":
 		e.Skipped = true

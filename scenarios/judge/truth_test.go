@@ -75,6 +75,7 @@ type hit struct {
 	result    string // good, bad, skipped
 	target    string
 	version   string // empty: the answer named none, or there was none
+	class     string // full, degraded, failed; empty when it was skipped
 }
 
 // loss is what becomes of one victim, and of its replacement; -1 is never.
@@ -185,6 +186,9 @@ func (s *script) requests(r *rand.Rand) []hit {
 		}
 		one.target = []string{"list", "order"}[r.IntN(2)]
 		one.version = []string{"v1", "v1", "v2", ""}[r.IntN(4)]
+		if one.result != "skipped" {
+			one.class = []string{"full", "full", "degraded", "failed"}[r.IntN(4)]
+		}
 		all = append(all, one)
 	}
 	return all
@@ -212,6 +216,7 @@ func (s *script) scenario() *scenarios.Scenario {
 	made := podKill()
 	made.Spec.Cluster.Workers = 1
 	made.Spec.Load[0].By = map[string]string{"version": "header/X-Version"}
+	made.Spec.Load[0].Classes = &scenarios.Classes{Degraded: &scenarios.Answer{Status: "206"}}
 	made.Spec.Load[0].Targets = []scenarios.MixedTarget{{Name: "list", Weight: 1}, {Name: "order", Weight: 1}}
 	for _, name := range s.loads[1:] {
 		load := made.Spec.Load[0]

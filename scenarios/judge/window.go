@@ -222,8 +222,9 @@ func (s *series) measure(w *window) reports.WindowMeasure {
 		Availability: 1,
 		P50:          quantile(latencies, 50), P90: quantile(latencies, 90),
 		P99: quantile(latencies, 99), Max: quantile(latencies, 100),
-		Outage: s.longestOutage(w.from, w.to),
-		LagP99: quantile(s.lags(w.from, w.to), 99),
+		Outage:  s.longestOutage(w.from, w.to),
+		LagP99:  quantile(s.lags(w.from, w.to), 99),
+		Classes: s.classCounts(w),
 	}
 	if goods+lost > 0 {
 		m.Availability = float64(goods) / float64(goods+lost)

@@ -64,6 +64,9 @@ func makeLoad(s *scenarios.Scenario, load scenarios.Load, calm bool) (Load, erro
 	planned := Load{Name: load.Name, To: s.Spec.Phases.Total()}
 	for _, t := range load.TargetsOn() {
 		sends := t.Method + " " + t.Service + ":" + t.Port + t.Path
+		if t.Scheme != "" {
+			sends = t.Method + " " + t.Scheme + "://" + t.Service + ":" + t.Port + t.Path
+		}
 		planned.Targets = append(planned.Targets, Target{Name: t.Name, Weight: t.Weight, Sends: sends})
 	}
 	pace, err := s.PaceOf(load, calm)

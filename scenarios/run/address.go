@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strconv"
@@ -26,7 +27,7 @@ func (c *conductor) address(target scenarios.Target) (string, error) {
 			for _, port := range service.Spec.Ports {
 				if port.Name == target.Port {
 					host := service.Name + "." + service.Namespace + ".svc.cluster.local."
-					return "http://" + net.JoinHostPort(host, strconv.Itoa(int(port.Port))) + target.Path, nil
+					return cmp.Or(target.Scheme, "http") + "://" + net.JoinHostPort(host, strconv.Itoa(int(port.Port))) + target.Path, nil
 				}
 			}
 		}

@@ -7,11 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"squall/cluster"
 	"squall/reports"
 	"squall/scenarios"
+	"squall/workloads/certificates"
+	"squall/workloads/sample"
 	"squall/workloads/shop"
 
 	"github.com/stretchr/testify/assert"
@@ -31,6 +34,8 @@ const (
 type leaky struct {
 	*provider
 	t *testing.T
+	// keys gets lines of the private keys that the run made.
+	keys *[]string
 }
 
 func (l leaky) Create(ctx context.Context, spec cluster.Spec, progress func(string)) (cluster.Cluster, error) {
@@ -52,8 +57,15 @@ func (l leaky) Create(ctx context.Context, spec cluster.Spec, progress func(stri
 // leak makes the Secret, a pod that crashes with its value in the log (the shop
 // tells of a role that it does not know), and an Event that names it.
 func (l leaky) leak(ctx context.Context, client kubernetes.Interface) {
+	made, err := client.CoreV1().Secrets(scenarios.Namespace).List(ctx, metav1.ListOptions{})
+	require.NoError(l.t, err)
+	for _, secret := range made.Items {
+		lines := strings.Split(string(secret.Data[certificates.KeyPrivate]), "\n")
+		require.Greater(l.t, len(lines), 3, secret.Name)
+		*l.keys = append(*l.keys, lines[1], lines[2])
+	}
 	meta := metav1.ObjectMeta{Name: "leak", Namespace: scenarios.Namespace}
-	_, err := client.CoreV1().Secrets(meta.Namespace).Create(ctx, &corev1.Secret{
+	_, err = client.CoreV1().Secrets(meta.Namespace).Create(ctx, &corev1.Secret{
 		ObjectMeta: meta, StringData: map[string]string{"password": bird},
 	}, metav1.CreateOptions{})
 	require.NoError(l.t, err)
@@ -76,12 +88,16 @@ func (l leaky) leak(ctx context.Context, client kubernetes.Interface) {
 func TestNoSecretReachesTheDisk(t *testing.T) {
 	p := newProvider(t)
 	// The first restart comes after a back-off of 10 s.
-	o, s := options(t, leaky{p, t}, &screen{}), podKill(t, "{warmup: 1s, steady: 1s, fault: 14s, recovery: 4s}")
+	var keys []string
+	o, s := options(t, leaky{p, t, &keys}, &screen{}), podKill(t, "{warmup: 1s, steady: 1s, fault: 14s, recovery: 4s}")
+	secured(s)
 	dir, v, err := Run(within(t), s, o)
 	require.NoError(t, err)
 	p.requireNothingLeft(t)
 	t.Log(v.Outcome, v.Reasons)
 	rec := open(t, s, dir, v)
+	requireSecured(t, rec)
+	require.Len(t, keys, 6, "the gateway's, the catalog's and the client's")
 
 	files := map[string]string{}
 	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -93,7 +109,7 @@ func TestNoSecretReachesTheDisk(t *testing.T) {
 		name, err := filepath.Rel(dir, path)
 		require.NoError(t, err)
 		files[name] = string(text)
-		for _, secret := range []string{bird, base64.StdEncoding.EncodeToString([]byte(bird)), token, "bm9ib2R5"} {
+		for _, secret := range append([]string{bird, base64.StdEncoding.EncodeToString([]byte(bird)), token, "bm9ib2R5"}, keys...) {
 			assert.False(t, bytes.Contains(text, []byte(secret)), "%s holds %q", name, secret)
 		}
 		if info, err := entry.Info(); assert.NoError(t, err) && filepath.Dir(name) != "." {
@@ -142,4 +158,49 @@ func requireTold(t *testing.T, rec *reports.Record, files map[string]string) {
 	assert.Contains(t, reasons, "Scheduled")
 	assert.Contains(t, reasons, "BackOff")
 	assert.GreaterOrEqual(t, logs, 5, "two of the leak, and of each pod of the shop")
+}
+
+// secured has the shop demand certificates, of which one load has one, and
+// another has not. All answers count as degraded, to see that they are classed.
+func secured(s *scenarios.Scenario) {
+	s.Spec.Workloads[0].Shop.TLS = shop.TLSMutual
+	load := &s.Spec.Load[0]
+	load.Target.Port, load.Target.Scheme = "https", "https"
+	load.Classes = &scenarios.Classes{Degraded: &scenarios.Answer{Header: map[string]string{"X-Version": shop.Version}}}
+	load.TLS = &scenarios.TLS{CA: &scenarios.Authority{Secret: shop.SecretOf(shop.Gateway)}}
+	stranger := *load
+	load.TLS = &scenarios.TLS{CA: load.TLS.CA, Client: &scenarios.Certificate{Secret: shop.ClientSecret("shop")}}
+	stranger.Name, stranger.Rate.Rate = "stranger", 5
+	s.Spec.Load = append(s.Spec.Load, stranger)
+}
+
+// requireSecured holds that the shop answered the load that has a certificate,
+// and refused the other.
+func requireSecured(t *testing.T, rec *reports.Record) {
+	t.Helper()
+	_, at := phasesOf(rec)
+	answered, refused, told := 0, 0, 0
+	rec.EachRequest(func(load string, one sample.Sample) {
+		switch {
+		case one.Due < at["steady"] || one.Due >= at["fault"]:
+		case load == "stranger":
+			refused++
+			assert.Zero(t, one.Code)
+			assert.Equal(t, sample.Failed, one.Class)
+			if one.Error != "connection reset" { // which may overtake the alert
+				assert.Equal(t, "tls: the server refused: certificate required", one.Error)
+			}
+		default:
+			answered++
+			assert.Equal(t, 200, one.Code, one.Error)
+			assert.Equal(t, sample.Degraded, one.Class)
+		}
+	})
+	assert.Equal(t, []int{200, 5}, []int{answered, refused})
+	for _, e := range rec.Entries {
+		if e.Generator != nil {
+			told++
+		}
+	}
+	assert.Greater(t, told, 20, "two generators tell of themselves each second")
 }

@@ -42,6 +42,7 @@ type conductor struct {
 	options  Options
 	plan     plan.Plan
 	rendered []workloads.Rendered
+	filled   []workloads.Rendered // with the run's certificates in them
 	show     show
 	clock    clock
 
@@ -89,7 +90,12 @@ func newConductor(s *scenarios.Scenario, o Options) (*conductor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conductor{scenario: s, options: o, plan: planned, rendered: rendered, show: show{o.Live}, conditions: looked}, nil
+	filled, err := certify(rendered, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	c := &conductor{scenario: s, options: o, plan: planned, rendered: rendered, filled: filled, show: show{o.Live}, conditions: looked}
+	return c, c.checkFiles()
 }
 
 // images builds what the workloads run, each image once.
@@ -256,6 +262,9 @@ func (c *conductor) deploy(ctx context.Context, abort context.CancelCauseFunc) e
 		if err := workloads.WaitReady(limited, c.client, r); err != nil {
 			return err
 		}
+	}
+	if err := c.secureLoads(limited); err != nil {
+		return err
 	}
 	c.warmup = c.clock.now() + leadTime
 	go c.showLoad(ctx)

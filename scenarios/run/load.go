@@ -35,6 +35,8 @@ type generator struct {
 	load  scenarios.Load
 	pace  scenarios.Pace // as this run sends it
 	tally tally
+	// secure is how its targets are spoken to, once that is known.
+	secure *traffic.TLS
 
 	stdin  *io.PipeWriter
 	stderr lastWords
@@ -92,7 +94,7 @@ func (c *conductor) startLoad(ctx context.Context, g *generator, abort context.C
 	}()
 	go func() {
 		defer close(g.ended)
-		summary, err := traffic.Read(out, func(r traffic.Result) { c.request(g, r) })
+		summary, err := traffic.ReadAll(out, func(r traffic.Result) { c.request(g, r) }, func(s traffic.Self) { c.add(selfEntry(g, s)) })
 		out.Close() // what a confused generator still writes is refused
 		if perr := <-process; perr != nil {
 			err = perr // it explains why the results broke off
@@ -150,7 +152,7 @@ func (c *conductor) closeLoad(g *generator, said traffic.Summary, err error, abo
 			c.add(entry)
 		}
 		c.add(reports.Entry{At: c.clock.now(), Kind: reports.KindLoad, Load: &reports.LoadEntry{
-			Load: g.load.Name, Planned: said.Planned, Sent: said.Sent, Skipped: said.Skipped, Complete: err == nil,
+			Load: g.load.Name, Planned: said.Planned, Sent: said.Sent, Skipped: said.Skipped, Complete: err == nil, CPU: said.CPU,
 		}})
 	}
 	switch {

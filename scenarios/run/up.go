@@ -46,7 +46,7 @@ func (c *conductor) applyEarly(ctx context.Context, kubeconfig []byte) error {
 
 // apply deploys the workloads.
 func (c *conductor) apply(ctx context.Context, config *rest.Config) error {
-	for _, r := range c.rendered {
+	for _, r := range c.filled {
 		if err := workloads.Apply(ctx, config, r); err != nil {
 			return err
 		}

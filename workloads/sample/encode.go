@@ -11,6 +11,8 @@ const (
 	FrameRequests = 'r'
 	// FrameSummary is for what a generator says at its end; only streams have it.
 	FrameSummary = 's'
+	// FrameSelf is for what a generator tells of itself; only streams have it.
+	FrameSelf = 'g'
 )
 
 // frameHead is how many bytes stand before what a frame holds.

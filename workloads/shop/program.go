@@ -19,6 +19,7 @@ const Version = "v1"
 //go:embed server/go.mod.txt server/go.sum.txt
 //go:embed server/catalog.go server/gateway.go server/handler.go server/main.go
 //go:embed server/metrics.go server/serve.go server/settings.go
+//go:embed server/tls.go
 var source embed.FS
 
 // Program is the shop's program, to be made an image of.

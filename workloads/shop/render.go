@@ -18,13 +18,13 @@ const (
 	labelManaged = "app.kubernetes.io/managed-by" // always "squall"
 
 	portName   = "http"
-	port       = 8080
+	port       = 8080  // with TLS that of probes and metrics
 	user       = 65532 // "nonroot" of distroless images, which Squall's use too
 	graceLimit = 30    // seconds; the program's drain ends well inside it
 )
 
 // Objects are the Kubernetes objects of a valid spec, in the order in which
-// they are applied: the namespace, the account, then Services, then pods. A
+// they are applied: the namespace, the account, then Secrets, Services, pods. A
 // service is a Deployment, or bare pods named catalog-0, catalog-1 and so on.
 func (s *Spec) Objects(workload, namespace string) []runtime.Object {
 	meta := func(name string, labels map[string]string) metav1.ObjectMeta {
@@ -44,6 +44,8 @@ func (s *Spec) Objects(workload, namespace string) []runtime.Object {
 			ObjectMeta: meta(workload, common), AutomountServiceAccountToken: &off,
 		},
 	}
+	objects = append(objects, s.secrets(workload, namespace)...)
+	name, number := s.port()
 	for _, service := range s.Services {
 		objects = append(objects, &corev1.Service{
 			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
@@ -51,7 +53,7 @@ func (s *Spec) Objects(workload, namespace string) []runtime.Object {
 			Spec: corev1.ServiceSpec{
 				Type:     corev1.ServiceTypeClusterIP,
 				Selector: selector(workload, service),
-				Ports:    []corev1.ServicePort{{Name: portName, Port: port, TargetPort: intstr.FromString(portName), Protocol: corev1.ProtocolTCP}},
+				Ports:    []corev1.ServicePort{{Name: name, Port: number, TargetPort: intstr.FromString(name), Protocol: corev1.ProtocolTCP}},
 			},
 		})
 	}
@@ -96,7 +98,7 @@ func podLabels(workload, service string) map[string]string {
 // pod is the pod of a service.
 func (s *Spec) pod(workload, service string) corev1.PodSpec {
 	yes, no, uid, grace := true, false, int64(user), int64(graceLimit)
-	return corev1.PodSpec{
+	spec := corev1.PodSpec{
 		ServiceAccountName:            workload,
 		AutomountServiceAccountToken:  &no,
 		EnableServiceLinks:            &no,
@@ -110,6 +112,8 @@ func (s *Spec) pod(workload, service string) corev1.PodSpec {
 		}},
 		Containers: []corev1.Container{s.container(service)},
 	}
+	s.secure(&spec, workload, service)
+	return spec
 }
 
 // container is the shop's program in the role of a service.
@@ -126,6 +130,9 @@ func (s *Spec) container(service string) corev1.Container {
 	}
 	if !s.drains() {
 		args = append(args, "-drain=false")
+	}
+	if s.Fallback && service == Gateway {
+		args = append(args, "-fallback")
 	}
 	return corev1.Container{
 		Name:            "shop",

@@ -18,6 +18,12 @@ const (
 	Catalog = "catalog" // answers with the list of goods
 )
 
+// How the services can speak TLS.
+const (
+	TLSServer = "server" // they show a certificate
+	TLSMutual = "mutual" // they also demand one of their clients
+)
+
 // maxReplicas is the largest number of pods of one service; more would not fit
 // on the largest cluster there is.
 const maxReplicas = 50
@@ -39,6 +45,12 @@ type Spec struct {
 	Startup map[string]time.Duration `yaml:"startup,omitempty"`
 	// Drain is whether a pod finishes its requests at SIGTERM; default on.
 	Drain *bool `yaml:"drain,omitempty"`
+	// Fallback has the gateway answer with a short list of its own, and the header
+	// X-Degraded, when the catalog gives it nothing.
+	Fallback bool `yaml:"fallback,omitempty"`
+	// TLS has all services speak TLS, one of [TLSServer] and [TLSMutual]; empty
+	// has them speak plain HTTP.
+	TLS string `yaml:"tls,omitempty"`
 }
 
 // Services lists the services that a shop can have, sorted.
@@ -96,6 +108,12 @@ func (s *Spec) Validate() []Finding {
 		if startup < 0 || startup > maxStartup {
 			found = append(found, Finding{Path: path, Value: startup.String(), Problem: fmt.Sprintf("must be 0s to %s", maxStartup)})
 		}
+	}
+	if s.Fallback && !slices.Contains(s.Services, Gateway) {
+		found = append(found, Finding{Path: "fallback", Value: "true", Problem: "is the gateway's, which is not among the services that run"})
+	}
+	if modes := []string{TLSServer, TLSMutual}; s.TLS != "" && !slices.Contains(modes, s.TLS) {
+		found = append(found, Finding{Path: "tls", Value: quote(s.TLS), Problem: "is no way to speak TLS", Allowed: modes})
 	}
 	return found
 }

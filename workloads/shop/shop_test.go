@@ -31,3 +31,12 @@ func TestValidateAcceptsWhatIsRight(t *testing.T) {
 	assert.Empty(t, spec.Validate())
 	assert.Len(t, (&Spec{}).Validate(), 1, "services are needed")
 }
+
+func TestTheFallbackIsTheGateways(t *testing.T) {
+	spec := Spec{Services: []string{"catalog"}, Fallback: true}
+	assert.Equal(t, []Finding{{Path: "fallback", Value: "true", Problem: "is the gateway's, which is not among the services that run"}}, spec.Validate())
+	spec.Services = Services()
+	assert.Empty(t, spec.Validate())
+	assert.Equal(t, []string{"gateway", "-fallback"}, spec.container("gateway").Args)
+	assert.Equal(t, []string{"catalog"}, spec.container("catalog").Args)
+}

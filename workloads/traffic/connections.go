@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -25,7 +26,7 @@ const (
 
 // newConnections returns the transport that makes connections. Every new one
 // asks for the address again.
-func newConnections(nameserver string) *http.Transport {
+func newConnections(nameserver string, secure *tls.Config) *http.Transport {
 	dialer := &net.Dialer{Timeout: connectLimit}
 	dial := dialer.DialContext
 	if nameserver != "" {
@@ -33,6 +34,8 @@ func newConnections(nameserver string) *http.Transport {
 	}
 	return &http.Transport{
 		DialContext:         dial,
+		TLSClientConfig:     secure,
+		TLSHandshakeTimeout: connectLimit,
 		MaxIdleConns:        idleConnections,
 		MaxIdleConnsPerHost: idleConnections,
 		IdleConnTimeout:     idleLimit,

@@ -21,6 +21,13 @@ import (
 const envServe = "SQUALL_TEST_SERVE"
 
 func TestMain(m *testing.M) {
+	if of := os.Getenv(envStarved); of != "" {
+		if err := starved(of); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if os.Getenv(envServe) != "" {
 		listener, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {

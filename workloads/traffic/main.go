@@ -88,6 +88,7 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 	t := newTransport(flights, spec, newClock(spec.Base))
 	p := newPacer(sending, t.times, t.clock)
 	before := processorTime()
+	self := introspect(t.clock, results.tell)
 	hits := attack(t, p)
 	report := newReport(spec)
 	var failure error
@@ -100,6 +101,7 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 		}
 	}
 	t.base.(*http.Transport).CloseIdleConnections()
+	self.close()
 	summary := report.close(p, processorTime()-before)
 	if summary.Planned != p.released {
 		failure = errors.Join(failure, fmt.Errorf("load %q lost count: %d requests were released, %d have ended", spec.Name, p.released, summary.Planned))
@@ -147,6 +149,10 @@ func (t *transport) result(hit *vegeta.Result) (Result, error) {
 	a.Code, a.Error = int(hit.Code), f.failure
 	if a.Code == 0 && a.Error == "" {
 		a.Error = hit.Error
+	}
+	classes := t.mix.of(hit.Seq).classes
+	if a.Class = classes.failed(); a.Error == "" {
+		a.Class = classes.of(a.Code, hit.Headers, f.beginning)
 	}
 	if hit.Headers != nil {
 		a.Instance, a.Version = hit.Headers.Get("X-Instance"), hit.Headers.Get("X-Version")

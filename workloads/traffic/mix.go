@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type target struct {
 	headers      []header
 	body         filled
 	bodied       bool
+	classes      *Classes
 }
 
 // header is one header.
@@ -46,12 +48,13 @@ func newMix(s Spec) (mix, error) {
 	m := mix{from: draw.For(s.Seed, s.Scenario, s.Name, "target")}
 	targets := s.Targets
 	if len(targets) == 0 {
-		targets = []Target{{Weight: 1, Method: s.Method, URL: s.URL, Header: s.Header, Body: s.Body}}
+		targets = []Target{{Weight: 1, Method: s.Method, URL: s.URL, Header: s.Header, Body: s.Body, Classes: s.Classes}}
 	} else if s.URL != "" {
 		return mix{}, fmt.Errorf("url %q stands beside targets", s.URL)
 	}
 	var wrong []error
 	for _, t := range targets {
+		t.Classes = cmp.Or(t.Classes, s.Classes)
 		one, err := s.target(t)
 		if err == nil && t.Weight < 1 {
 			err = fmt.Errorf("target %q has the weight %d", t.Name, t.Weight)
@@ -68,9 +71,9 @@ func (s Spec) target(t Target) (target, error) {
 	if t.Method == "" {
 		t.Method = http.MethodGet
 	}
-	one := target{name: t.Name, method: t.Method, bodied: t.Body != ""}
+	one := target{name: t.Name, method: t.Method, bodied: t.Body != "", classes: t.Classes}
 	var err error
-	if one.url, err = url.Parse(t.URL); err != nil || one.url.Scheme != "http" || one.url.Hostname() == "" {
+	if one.url, err = url.Parse(t.URL); err != nil || one.url.Scheme != "http" && one.url.Scheme != "https" || one.url.Hostname() == "" {
 		wrong = append(wrong, fmt.Errorf("url %q is not an http URL", t.URL))
 	}
 	if _, err := http.NewRequest(t.Method, "http://localhost", http.NoBody); err != nil {
@@ -83,6 +86,9 @@ func (s Spec) target(t Target) (target, error) {
 		}
 		purpose := fmt.Sprintf("text %d:%s %s", len(t.Name), t.Name, what)
 		return filled{parsed, draw.For(s.Seed, s.Scenario, s.Name, purpose)}
+	}
+	if err := t.Classes.check(); err != nil {
+		wrong = append(wrong, err)
 	}
 	one.body = read("body", t.Body)
 	for name, value := range t.Header {

@@ -66,6 +66,18 @@ func (s *stream) put(r Result) error {
 	return s.err
 }
 
+// tell adds what the generator tells of itself.
+func (s *stream) tell(self Self) {
+	text, err := json.Marshal(self)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil { // numbers can always be written
+		s.err = errors.Join(s.err, fmt.Errorf("write what the generator tells of itself: %w", err))
+		return
+	}
+	s.waiting = sample.AppendFrame(s.gathered.AppendFrame(s.waiting), sample.FrameSelf, text)
+}
+
 // end adds the summary.
 func (s *stream) end(summary Summary) error {
 	text, err := json.Marshal(summary)
@@ -131,6 +143,11 @@ func (s *stream) close() error {
 // what was counted until then. A summary that does not agree with the results
 // is an error.
 func Read(in io.Reader, fn func(Result)) (Summary, error) {
+	return ReadAll(in, fn, func(Self) {})
+}
+
+// ReadAll is [Read] that also calls self for what the generator tells of itself.
+func ReadAll(in io.Reader, fn func(Result), self func(Self)) (Summary, error) {
 	var counted Summary
 	for r := sample.NewReader(in); ; {
 		kind, holds, err := r.Frame()
@@ -142,6 +159,14 @@ func Read(in io.Reader, fn func(Result)) (Summary, error) {
 		}
 		if kind == sample.FrameSummary {
 			return agreed(holds, counted)
+		}
+		if kind == sample.FrameSelf {
+			var told Self
+			if err := json.Unmarshal(holds, &told); err != nil {
+				return counted, fmt.Errorf("read what the generator tells of itself: %w", err)
+			}
+			self(told)
+			continue
 		}
 		some, err := r.Decode(holds)
 		if err != nil {

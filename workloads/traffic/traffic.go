@@ -49,7 +49,7 @@ const Interrupted = "interrupted"
 type Spec struct {
 	Name   string `json:"name"`             // the load's name
 	Method string `json:"method,omitempty"` // default GET
-	URL    string `json:"url,omitempty"`    // http, the host an address or a full name
+	URL    string `json:"url,omitempty"`    // http or https, the host an address or a full name
 	// Header and Body may hold placeholders, as squall/workloads/draw has them.
 	Header map[string]string `json:"header,omitempty"`
 	Body   string            `json:"body,omitempty"`
@@ -59,6 +59,10 @@ type Spec struct {
 	// By are headers of answers whose values results are to tell, by the names
 	// under which they tell them.
 	By map[string]string `json:"by,omitempty"`
+	// Classes tell apart how much users got; without, results are not classified.
+	Classes *Classes `json:"classes,omitempty"`
+	// TLS is how targets with https are spoken to.
+	TLS *TLS `json:"tls,omitempty"`
 	// Seed and Scenario, with the load's name, are what is drawn from.
 	Seed     uint64 `json:"seed,omitempty"`
 	Scenario string `json:"scenario,omitempty"`
@@ -93,6 +97,8 @@ type Target struct {
 	URL    string            `json:"url"`
 	Header map[string]string `json:"header,omitempty"`
 	Body   string            `json:"body,omitempty"`
+	// Classes are instead of the load's.
+	Classes *Classes `json:"classes,omitempty"`
 }
 
 // Result is what became of one request.
@@ -155,6 +161,9 @@ func (s Spec) check() error {
 		wrong = append(wrong, fmt.Errorf("until %v is not after from %v", s.Until, s.From))
 	}
 	wrong = append(wrong, s.checkRate()...)
+	if _, err := s.TLS.config(); err != nil {
+		wrong = append(wrong, err)
+	}
 	if s.Timeout < 0 {
 		wrong = append(wrong, fmt.Errorf("timeout %v is negative", s.Timeout))
 	}

@@ -37,6 +37,8 @@ type flight struct {
 	sent    time.Duration
 	skipped bool
 	failure string
+	// beginning is that of the answer's body, where its class hangs on it.
+	beginning []byte
 }
 
 // transport is the RoundTripper under vegeta's client: it notes when a request
@@ -63,8 +65,12 @@ func newTransport(flights context.Context, spec Spec, c clock) *transport {
 	if err != nil {
 		panic(fmt.Sprintf("traffic: a load that was checked has a bad target: %v", err))
 	}
+	secure, err := spec.TLS.config()
+	if err != nil {
+		panic(fmt.Sprintf("traffic: a load that was checked has bad certificates: %v", err))
+	}
 	return &transport{
-		base: newConnections(spec.Nameserver), spec: spec, times: spec.timetable(), mix: requests, clock: c, flights: flights,
+		base: newConnections(spec.Nameserver, secure), spec: spec, times: spec.timetable(), mix: requests, clock: c, flights: flights,
 		known: map[uint64]*flight{},
 	}
 }
@@ -84,7 +90,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Header.Del("X-Vegeta-Attack")
 	ctx, cancel := context.WithTimeout(t.flights, t.spec.Timeout)
 	r = r.WithContext(ctx)
-	t.mix.of(seq).fill(r, seq)
+	to := t.mix.of(seq)
+	to.fill(r, seq)
 	r.Header.Set("X-Request-Id", t.spec.Name+"-"+strconv.FormatUint(seq, 10))
 	answer, err := t.base.RoundTrip(r)
 	if err != nil {
@@ -92,7 +99,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, err
 	}
-	answer.Body = &body{ReadCloser: answer.Body, ctx: ctx, cancel: cancel, flight: f, left: maxBody}
+	answer.Body = &body{ReadCloser: answer.Body, ctx: ctx, cancel: cancel, flight: f, left: maxBody, kept: to.classes.looksInside()}
 	return answer, nil
 }
 
@@ -129,6 +136,7 @@ type body struct {
 	cancel context.CancelFunc
 	flight *flight
 	left   int
+	kept   bool // its beginning is
 }
 
 // Read implements io.Reader.
@@ -136,6 +144,9 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.left -= n; b.left < 0 {
 		err = errLarge
+	}
+	if room := ClassBody - len(b.flight.beginning); b.kept && room > 0 {
+		b.flight.beginning = append(b.flight.beginning, p[:min(n, room)]...)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.flight.failure = reason(b.ctx, err)
@@ -183,8 +194,12 @@ func reason(ctx context.Context, err error) string {
 	switch {
 	case errors.Is(context.Cause(ctx), errInterrupted):
 		return Interrupted
+	case ownHost(err) != "":
+		return ownHost(err)
 	case errors.As(err, &lookup):
 		return "name not resolved: " + lookup.Err
+	case secureReason(err) != "":
+		return secureReason(err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -33,21 +34,26 @@ const (
 
 // gateway passes requests on to the catalog, one try each.
 type gateway struct {
-	url    string
-	client *http.Client
-	log    *slog.Logger
+	url      string
+	fallback bool
+	client   *http.Client
+	log      *slog.Logger
 }
 
-// newGateway returns the gateway to the catalog at that base URL.
-func newGateway(catalog string, log *slog.Logger) *gateway {
+// newGateway returns the gateway to the catalog that the settings name, which is
+// asked as the TLS configuration says.
+func newGateway(s settings, secure *tls.Config, log *slog.Logger) *gateway {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	return &gateway{
-		url: strings.TrimSuffix(catalog, "/") + "/catalog",
-		log: log,
+		url:      strings.TrimSuffix(s.Catalog, "/") + "/catalog",
+		fallback: s.Fallback,
+		log:      log,
 		client: &http.Client{
 			Timeout: upstreamTimeout,
 			Transport: &http.Transport{
 				DialContext:         dialer.DialContext,
+				TLSClientConfig:     secure,
+				TLSHandshakeTimeout: dialTimeout,
 				MaxIdleConns:        upstreamConnections,
 				MaxIdleConnsPerHost: upstreamConnections,
 				IdleConnTimeout:     upstreamIdle,
@@ -58,15 +64,20 @@ func newGateway(catalog string, log *slog.Logger) *gateway {
 }
 
 // ServeHTTP implements http.Handler. It answers with what the catalog said,
-// 504 when the catalog took too long, 502 when it could not be asked.
+// 504 when the catalog took too long, 502 when it could not be asked; or, where
+// it has a fallback, with that instead of any of these and of the catalog's 5xx.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, _ := r.Context().Value(idKey{}).(string)
 	answer, body, err := g.ask(r.Context(), id)
 	var late net.Error
 	switch {
-	case err == nil:
+	case err == nil && !(g.fallback && answer.StatusCode >= http.StatusInternalServerError):
 	case r.Context().Err() != nil:
 		w.WriteHeader(statusClientLeft) // for the metrics; nobody reads it
+		return
+	case g.fallback:
+		g.log.Warn("catalog gave nothing, answering without it", "id", id)
+		sayLess(w)
 		return
 	case errors.As(err, &late) && late.Timeout():
 		g.log.Warn("catalog timed out", "id", id, "error", err.Error())
@@ -81,6 +92,14 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(headerUpstreamInstance, answer.Header.Get(headerInstance))
 	w.WriteHeader(answer.StatusCode)
 	_, _ = w.Write(body)
+}
+
+// sayLess answers with what the gateway knows by itself: the goods that are
+// always there, without prices.
+func sayLess(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set(headerDegraded, "true")
+	_, _ = io.WriteString(w, `{"items":[{"id":"bread","name":"Bread"},{"id":"milk","name":"Milk"}]}`+"\n")
 }
 
 // ask calls the catalog once and reads its whole answer, so that an answer cut

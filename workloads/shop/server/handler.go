@@ -21,6 +21,7 @@ const (
 	headerVersion          = "X-Version"
 	headerUpstreamInstance = "X-Upstream-Instance"
 	headerRequestID        = "X-Request-Id"
+	headerDegraded         = "X-Degraded"
 )
 
 // slow is when a request is logged although it succeeded. A line for every
@@ -41,7 +42,7 @@ type edge struct {
 }
 
 // newHandler returns everything the role answers.
-func newHandler(s settings, draining *atomic.Bool, log *slog.Logger) http.Handler {
+func newHandler(s settings, draining *atomic.Bool, log *slog.Logger) (http.Handler, error) {
 	registry := prometheus.NewRegistry()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
@@ -54,11 +55,15 @@ func newHandler(s settings, draining *atomic.Bool, log *slog.Logger) http.Handle
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	if s.Role == roleGateway {
-		mux.Handle("GET /catalog", newGateway(s.Catalog, log))
+		secure, err := s.TLS.asking()
+		if err != nil {
+			return nil, err
+		}
+		mux.Handle("GET /catalog", newGateway(s, secure, log))
 	} else {
 		mux.Handle("GET /catalog", newCatalog())
 	}
-	return &edge{next: mux, settings: s, draining: draining, metrics: newMetrics(registry, s.Role), log: log}
+	return &edge{next: mux, settings: s, draining: draining, metrics: newMetrics(registry, s.Role), log: log}, nil
 }
 
 // ServeHTTP implements http.Handler.

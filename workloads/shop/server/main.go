@@ -6,7 +6,8 @@
 //
 // Both roles answer /livez, /readyz and /metrics, name themselves in the
 // headers X-Instance and X-Version, log JSON lines and, unless told otherwise,
-// drain at SIGTERM. The program keeps no state and knows nothing of Kubernetes.
+// drain at SIGTERM. With certificates they speak TLS, and can demand a client's.
+// The program keeps no state and knows nothing of Kubernetes.
 //
 // It is built twice: as a package of Squall's module, for its tests, and as a
 // module of its own (go.mod.txt, go.sum.txt) inside an image. It may therefore

@@ -25,15 +25,28 @@ const (
 // draining, leaves at once. It returns nil after an orderly end.
 func serve(ctx context.Context, s settings, listener net.Listener, log *slog.Logger) error {
 	var draining atomic.Bool
+	handler, err := newHandler(s, &draining, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	secured, err := s.TLS.serving(listener)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	probes, err := health(s.Health, handler)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer probes.Close()
 	server := &http.Server{
-		Handler:           newHandler(s, &draining, log),
+		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		WriteTimeout:      10 * time.Second,
 		IdleTimeout:       idleLimit,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
+	go func() { ended <- server.Serve(secured) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)

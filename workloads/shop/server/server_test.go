@@ -47,7 +47,9 @@ func handler(t *testing.T, draining bool, args ...string) (http.Handler, *buffer
 	var state atomic.Bool
 	state.Store(draining)
 	out := new(buffer)
-	return newHandler(s, &state, slog.New(slog.NewJSONHandler(out, nil))), out
+	h, err := newHandler(s, &state, slog.New(slog.NewJSONHandler(out, nil)))
+	require.NoError(t, err)
+	return h, out
 }
 
 // get asks a handler.
@@ -139,6 +141,39 @@ func TestGatewayWithoutAWorkingCatalog(t *testing.T) {
 	} {
 		assert.Contains(t, metrics, want)
 	}
+}
+
+func TestGatewayAnswersWithLessThanTheCatalog(t *testing.T) {
+	goods, _ := handler(t, false, "catalog")
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Header.Get(headerRequestID) {
+		case "broken":
+			panic(http.ErrAbortHandler)
+		case "busy":
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case "wrong":
+			w.WriteHeader(http.StatusBadRequest)
+		default:
+			goods.ServeHTTP(w, r)
+		}
+	}))
+	defer upstream.Close()
+	h, log := handler(t, false, "gateway", "-catalog", upstream.URL, "-fallback")
+	for _, id := range []string{"broken", "busy"} {
+		answer := get(h, "/catalog", id)
+		assert.Equal(t, http.StatusOK, answer.StatusCode, id)
+		assert.Equal(t, "true", answer.Header.Get(headerDegraded), id)
+		assert.Empty(t, answer.Header.Get(headerUpstreamInstance), id)
+		var list struct{ Items []item }
+		require.NoError(t, json.Unmarshal([]byte(text(t, answer)), &list))
+		assert.Len(t, list.Items, 2)
+		assert.Contains(t, log.String(), `"id":"`+id+`"`)
+	}
+	whole := get(h, "/catalog", "fine")
+	assert.Equal(t, http.StatusOK, whole.StatusCode)
+	assert.Empty(t, whole.Header.Get(headerDegraded))
+	assert.Equal(t, "catalog-0", whole.Header.Get(headerUpstreamInstance))
+	assert.Equal(t, http.StatusBadRequest, get(h, "/catalog", "wrong").StatusCode, "that is an answer")
 }
 
 func TestDrainingIsVisible(t *testing.T) {
@@ -246,6 +281,7 @@ func TestMisuse(t *testing.T) {
 	for want, args := range map[string][]string{
 		"no role given": nil, "unknown role": {"checkout"}, "not defined": {"catalog", "-x"},
 		"not understood": {"catalog", "x"}, "not an http URL": {"gateway", "-catalog", "catalog:8080"},
+		"-clients needs -tls": {"catalog", "-clients", "ca.crt"},
 	} {
 		var stderr strings.Builder
 		assert.Equal(t, 2, run(t.Context(), args, io.Discard, &stderr), want)
