@@ -93,7 +93,7 @@ func (r *RequestEntry) sample(due Offset, shared *sample.Shared) sample.Sample {
 
 // readRequests reads the record's [FileRequests]. A last frame that was cut off
 // sets Truncated; anything else that is wrong is an error.
-func (rec *Record) readRequests(dir string) error {
+func (r *Record) readRequests(dir string) error {
 	if err := isFile(dir, FileRequests); err != nil {
 		return err
 	}
@@ -102,32 +102,32 @@ func (rec *Record) readRequests(dir string) error {
 	if err != nil {
 		return fmt.Errorf("read the record's requests: %w", err)
 	}
-	r := sample.NewReader(bytes.NewReader(text))
-	rec.counts = map[string]int{}
+	in := sample.NewReader(bytes.NewReader(text))
+	r.counts = map[string]int{}
 	for err == nil {
 		var some sample.Requests
-		some, err = r.Requests()
-		rec.counts[some.Load] += len(some.Samples)
+		some, err = in.Requests()
+		r.counts[some.Load] += len(some.Samples)
 	}
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		rec.Truncated = true
+		r.Truncated = true
 	case !errors.Is(err, io.EOF):
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	rec.requests = text[:r.Whole()]
+	r.requests = text[:in.Whole()]
 	return nil
 }
 
 // CountRequests is how many requests the record has of each load.
-func (rec *Record) CountRequests() map[string]int {
+func (r *Record) CountRequests() map[string]int {
 	counts := map[string]int{}
-	for i := range rec.Entries {
-		if e := &rec.Entries[i]; e.Kind == KindRequest {
+	for i := range r.Entries {
+		if e := &r.Entries[i]; e.Kind == KindRequest {
 			counts[e.Request.Load]++
 		}
 	}
-	for load, n := range rec.counts {
+	for load, n := range r.counts {
 		if n > 0 {
 			counts[load] += n
 		}
@@ -138,18 +138,18 @@ func (rec *Record) CountRequests() map[string]int {
 // EachRequest calls fn for every request of the record: those of each load in
 // the order in which they ended. Samples that are equal but for their times
 // mostly share one answer.
-func (rec *Record) EachRequest(fn func(load string, one sample.Sample)) {
+func (r *Record) EachRequest(fn func(load string, one sample.Sample)) {
 	var shared sample.Shared
-	for i := range rec.Entries {
-		if e := &rec.Entries[i]; e.Kind == KindRequest {
+	for i := range r.Entries {
+		if e := &r.Entries[i]; e.Kind == KindRequest {
 			fn(e.Request.Load, e.Request.sample(e.At, &shared))
 		}
 	}
-	if len(rec.requests) == 0 {
+	if len(r.requests) == 0 {
 		return
 	}
-	for r := sample.NewReader(bytes.NewReader(rec.requests)); ; {
-		some, err := r.Requests()
+	for in := sample.NewReader(bytes.NewReader(r.requests)); ; {
+		some, err := in.Requests()
 		if err != nil { // only at the end: Open has read all of it
 			return
 		}

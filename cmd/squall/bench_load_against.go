@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"squall/reports"
 	"squall/workloads/traffic"
 	"squall/workloads/traffic/plain"
 )
@@ -149,14 +150,14 @@ func (t *target) squall(ctx context.Context, l loadCase) (engineFigures, error) 
 	in, orders := io.Pipe()
 	defer orders.Close()
 	go func() { _, _ = orders.Write(append(order, '\n')) }() // its end would end the load
-	var latencies []time.Duration
+	latencies := reports.NewLatencies()
 	out, err := startPart(ctx, in, trafficVerb)
 	if err != nil {
 		return engineFigures{}, err
 	}
 	summary, err := traffic.Read(out, func(r traffic.Result) {
 		if !r.Skipped {
-			latencies = append(latencies, r.Done-r.Due)
+			latencies.Add(r.Done - r.Due)
 		}
 	})
 	orders.Close()
@@ -164,7 +165,7 @@ func (t *target) squall(ctx context.Context, l loadCase) (engineFigures, error) 
 		return engineFigures{}, err
 	}
 	return engineFigures{sent: summary.Sent, lagP50: summary.LagP50, lagP99: summary.LagP99, cpu: summary.CPU,
-		reported: p99(latencies), truth: t.truth(base+int64(startUp), l.rate)}, nil
+		reported: latencies.Quantile(99), truth: t.truth(base+int64(startUp), l.rate)}, nil
 }
 
 // vegeta sends it with vegeta's own library.

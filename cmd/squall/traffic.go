@@ -14,7 +14,8 @@ Usage:
 
   SPEC   one line of JSON, see the package squall/workloads/traffic
 
-A result a line and a closing summary are written to standard output.
+Results and a closing summary are written to standard output, as the package
+squall/workloads/sample describes it.
 
 Flags:
   --plain    send it as vegeta's own library does, to be compared with

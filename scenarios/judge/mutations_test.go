@@ -92,7 +92,7 @@ func mutations() []mutation {
 		{"workload.restarts", "restarts.go", "state.at > r.finished:", "false:"},
 		{"node.ready", "node.go", "n.Ready && !n.Deleted", "n.Ready"},
 		{"node.schedulable", "node.go", "!n.Unschedulable && !n.Deleted", "!n.Deleted"},
-		{"", "crossing.go", ", answer: one.answer}", ", answer: new(sample.Answer)}"},
+		{"", "crossing.go", ", answer: one.answer}", "}"},
 		{"", "crossing.go", "load.parts = nil", ""},
 		{"", "crossing.go", "load.countFrom(min(from, before))", "load.countFrom(max(from, before))"},
 		{"", "crossing.go", "if from > before {", "if false {"},

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -21,6 +20,11 @@ import (
 // cutAfter is how long requests in flight may still be answered once the
 // generator was told to end at once.
 const cutAfter = 25 * time.Millisecond
+
+// maxUnseen is how many requests, besides those that may wait for their answers,
+// have a goroutine: they are just being sent, skipped or counted. A generator that
+// gets no processor would otherwise have one for every request that is due.
+const maxUnseen = 1000
 
 // Main is the generator. It reads a [Spec] from the first line of in, sends the
 // load, and writes what became of each request and a closing summary to out.
@@ -85,7 +89,12 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 	defer cut(nil)
 	results := newStream(spec.Name, out, func(error) { abort(halt, cut) }) // nobody reads: no use going on
 
-	t := newTransport(flights, spec, newClock(spec.Base))
+	return newTransport(flights, spec, newClock(spec.Base)).send(sending, results)
+}
+
+// send sends the load and gives its results to the stream, which it closes.
+func (t *transport) send(sending context.Context, results *stream) error {
+	spec := t.spec
 	p := newPacer(sending, t.times, t.clock)
 	before := processorTime()
 	self := introspect(t.clock, results.tell)
@@ -100,7 +109,9 @@ func send(sending, flights context.Context, spec Spec, out io.Writer) error {
 			failure = err
 		}
 	}
-	t.base.(*http.Transport).CloseIdleConnections()
+	if base, ok := t.base.(*http.Transport); ok { // it is none in a test
+		base.CloseIdleConnections()
+	}
 	self.close()
 	summary := report.close(p, processorTime()-before)
 	if summary.Planned != p.released {
@@ -127,8 +138,10 @@ func attack(t *transport, p *pacer) <-chan *vegeta.Result {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}),
 		vegeta.Workers(64),
-		vegeta.MaxWorkers(math.MaxUint64), // the transport bounds what is in flight
-		vegeta.MaxBody(0),                 // bodies are read, not kept
+		// The transport bounds what is in flight; this bounds what the transport has
+		// not seen yet. What waits for a worker leaves late, which its send lag tells.
+		vegeta.MaxWorkers(uint64(t.spec.MaxInFlight)+maxUnseen),
+		vegeta.MaxBody(0), // bodies are read, not kept
 	)
 	return attacker.Attack(target, p, 0, "")
 }

@@ -71,3 +71,15 @@ func loadOnce(b *testing.B, spec Spec) Summary {
 	require.NoError(b, err)
 	return summary
 }
+
+// BenchmarkFiveThousand holds 5 000 requests a second for 4 s; for profiles. Run
+// it with -benchtime 1x.
+func BenchmarkFiveThousand(b *testing.B) {
+	url := serveElsewhere(b)
+	for b.Loop() {
+		s := loadOnce(b, Spec{Name: "bench", URL: url, Rate: 5000, Until: 4 * time.Second})
+		b.ReportMetric(float64(s.CPU.Microseconds())/float64(s.Sent), "cpu-µs/request")
+		b.ReportMetric(float64(s.LagP50.Microseconds()), "lag-p50-µs")
+		b.ReportMetric(float64(s.LagP99.Microseconds()), "lag-p99-µs")
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -119,4 +120,27 @@ func TestReaderGoneEndsTheLoad(t *testing.T) {
 	defer cancel()
 	require.ErrorContains(t, Main(ctx, in, gone{}), "broken pipe")
 	require.NoError(t, ctx.Err(), "it ended by itself")
+}
+
+// TestALateGeneratorKeepsFewRequestsOpen: requests that are all due at once do
+// not each get a goroutine while nobody takes results.
+func TestALateGeneratorKeepsFewRequestsOpen(t *testing.T) {
+	spec := Spec{Name: "a", URL: "http://127.0.0.1", Rate: 20_000, Until: time.Second, Base: Monotonic() - int64(time.Minute), MaxInFlight: 50}.withDefaults()
+	tr := newTransport(t.Context(), spec, newClock(spec.Base))
+	tr.base = prompt{}
+	before := runtime.NumGoroutine()
+	p := newPacer(t.Context(), tr.times, tr.clock)
+	hits := attack(tr, p)
+	most := 0
+	taken := uint64(0)
+	for range hits {
+		if taken++; taken < 5 {
+			time.Sleep(50 * time.Millisecond) // the slow taker is the stimulus
+		}
+		most = max(most, runtime.NumGoroutine()-before)
+	}
+	require.EqualValues(t, 20_000, taken, "none is lost")
+	require.EqualValues(t, 20_000, p.released)
+	assert.Greater(t, most, maxUnseen/2, "they were late")
+	assert.Less(t, most, 50+maxUnseen+10)
 }
