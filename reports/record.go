@@ -97,6 +97,7 @@ type Entry struct {
 	Node      *NodeEntry      `json:"node,omitempty"`
 	Notice    *NoticeEntry    `json:"notice,omitempty"`
 	Log       *LogEntry       `json:"log,omitempty"`
+	HPA       *HPAEntry       `json:"hpa,omitempty"`
 	Trouble   *TroubleEntry   `json:"trouble,omitempty"`
 	End       *EndEntry       `json:"end,omitempty"`
 }
@@ -118,6 +119,7 @@ const (
 	KindNode      Kind = "node"
 	KindNotice    Kind = "notice"
 	KindLog       Kind = "log"
+	KindHPA       Kind = "hpa"
 	KindTrouble   Kind = "trouble"
 	KindEnd       Kind = "end"
 )

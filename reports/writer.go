@@ -184,6 +184,7 @@ func (e *Entry) check() error {
 		{KindNode, e.Node != nil},
 		{KindNotice, e.Notice != nil},
 		{KindLog, e.Log != nil},
+		{KindHPA, e.HPA != nil},
 		{KindTrouble, e.Trouble != nil},
 		{KindEnd, e.End != nil},
 	} {

@@ -61,6 +61,10 @@ func Resource(object *unstructured.Unstructured) (schema.GroupVersionResource, e
 		return kind.GroupVersion().WithResource("pods"), nil
 	case schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: kindDeployment}:
 		return kind.GroupVersion().WithResource("deployments"), nil
+	case schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: kindStatefulSet}:
+		return kind.GroupVersion().WithResource("statefulsets"), nil
+	case schema.GroupVersionKind{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"}:
+		return kind.GroupVersion().WithResource("horizontalpodautoscalers"), nil
 	}
 	return schema.GroupVersionResource{}, fmt.Errorf("no workload renders a %s", kind)
 }

@@ -45,7 +45,7 @@ func newAPIStep(client dynamic.Interface, rendered []workloads.Rendered, step sc
 	var change map[string]any
 	switch {
 	case step.Scale != nil:
-		a.what = workloads.PatchTarget{Kind: "Deployment", Name: step.Scale.Workload}
+		a.what = workloads.PatchTarget{Kind: controllerOf(rendered, step.Scale.Workload), Name: step.Scale.Workload}
 		change = map[string]any{"spec": map[string]any{"replicas": step.Scale.Replicas}}
 	case step.Patch != nil:
 		a.what, change = step.Patch.Target, step.Patch.Patch
@@ -92,6 +92,16 @@ func (a *apiStep) patch(ctx context.Context, before *unstructured.Unstructured, 
 		return nil, fmt.Errorf("write the change as JSON: %w", err)
 	}
 	return a.objects.Patch(ctx, before.GetName(), types.MergePatchType, body, metav1.PatchOptions{FieldManager: "squall-timeline"})
+}
+
+// controllerOf is the kind that looks after a role's pods.
+func controllerOf(rendered []workloads.Rendered, role string) string {
+	for _, r := range rolesOf(rendered) {
+		if r.Name == role {
+			return r.Controller
+		}
+	}
+	return ""
 }
 
 // find is the rendered object of a kind and name, nil when there is none.
