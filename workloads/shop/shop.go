@@ -37,6 +37,11 @@ type Spec struct {
 	// Startup is how long a pod of a service prepares before it listens, 0 to
 	// 10 s, default 0: what a real one spends on reading its data.
 	Startup map[string]time.Duration `yaml:"startup,omitempty"`
+	// Cost is the processor time that each answer of a service takes besides, 0
+	// to 100 ms, default 0: what a real one computes.
+	Cost map[string]time.Duration `yaml:"cost,omitempty"`
+	// Autoscale has an autoscaler look after the number of a service's pods.
+	Autoscale map[string]Autoscale `yaml:"autoscale,omitempty"`
 	// Drain is whether a pod finishes its requests at SIGTERM; default on.
 	Drain *bool `yaml:"drain,omitempty"`
 }
@@ -97,7 +102,7 @@ func (s *Spec) Validate() []Finding {
 			found = append(found, Finding{Path: path, Value: startup.String(), Problem: fmt.Sprintf("must be 0s to %s", maxStartup)})
 		}
 	}
-	return found
+	return append(append(found, s.costFindings()...), s.autoscaleFindings()...)
 }
 
 // checkNames finds names that are not allowed and those given twice.

@@ -54,9 +54,9 @@ func newHandler(s settings, draining *atomic.Bool, log *slog.Logger) http.Handle
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	if s.Role == roleGateway {
-		mux.Handle("GET /catalog", newGateway(s.Catalog, log))
+		mux.Handle("GET /catalog", costly(newGateway(s.Catalog, log), s.Cost))
 	} else {
-		mux.Handle("GET /catalog", newCatalog())
+		mux.Handle("GET /catalog", costly(newCatalog(), s.Cost))
 	}
 	return &edge{next: mux, settings: s, draining: draining, metrics: newMetrics(registry, s.Role), log: log}
 }

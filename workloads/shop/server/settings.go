@@ -22,6 +22,7 @@ type settings struct {
 	Listen     string        // host:port
 	Catalog    string        // base URL of the catalog, for the gateway
 	Startup    time.Duration // how long it takes before it listens
+	Cost       time.Duration // processor time that an answer takes besides
 	Drain      bool          // whether SIGTERM lets requests finish
 	DrainDelay time.Duration // how long requests are still accepted after SIGTERM
 	LogAll     bool          // log every request, not just failed and slow ones
@@ -45,6 +46,7 @@ func parse(args []string, getenv func(string) string) (settings, error) {
 	flags.StringVar(&s.Listen, "listen", ":8080", "address to listen on")
 	flags.StringVar(&s.Catalog, "catalog", "http://catalog:8080", "base URL of the catalog")
 	flags.DurationVar(&s.Startup, "startup", 0, "how long to prepare before listening")
+	flags.DurationVar(&s.Cost, "cost", 0, "processor time that each answer takes besides")
 	flags.BoolVar(&s.Drain, "drain", true, "finish requests at SIGTERM")
 	flags.DurationVar(&s.DrainDelay, "drain-delay", 3*time.Second, "how long to accept requests after SIGTERM")
 	flags.BoolVar(&s.LogAll, "log-all", false, "log every request")
