@@ -126,6 +126,7 @@ func (t *text) verdict(v *Verdict) {
 	t.findings(v)
 	t.windows(v.Windows)
 	t.events(v.Events)
+	t.autoscalers(v.Autoscalers)
 }
 
 // facts is the line that says under what conditions the verdict was reached.

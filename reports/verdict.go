@@ -45,6 +45,8 @@ type Verdict struct {
 	Windows []WindowMeasure `json:"windows,omitempty"`
 	// Events are the measures of each timeline entry, for the reports.
 	Events []EventMeasure `json:"events,omitempty"`
+	// Autoscalers are what each autoscaler asked for, for the reports.
+	Autoscalers []AutoscalerMeasure `json:"autoscalers,omitempty"`
 	// Took is the time from the base to the record's last entry.
 	Took Offset `json:"took"`
 }

@@ -72,7 +72,7 @@ func nesting(that string) int {
 // article names a type in a sentence.
 func article(typeName string) string {
 	switch name := strings.ToLower(typeName); name {
-	case "int", "event":
+	case "int", "event", "hpa":
 		return "an " + name
 	default:
 		return "a " + name
@@ -97,7 +97,7 @@ func explain(that string, issues *cel.Issues) error {
 			missed = slices.Delete(missed, i, i+1)
 		} else if strings.HasPrefix(message, "undeclared reference to") {
 			message += ": there are " + strings.Join(windowNames(), ", ") +
-				", event(e), window(e1, e2), load(l), workload(w), node(n), duration(d)"
+				", event(e), window(e1, e2), load(l), workload(w), hpa(h), node(n), duration(d)"
 		}
 		found = append(found, fmt.Errorf("%s (character %d)", message, issue.Location.Column()+1))
 	}
@@ -158,6 +158,8 @@ func (c *names) call(e ast.Expr) {
 		c.name(call.Args()[0], "load", loadNames(c.scenario))
 	case "workload":
 		c.name(call.Args()[0], "workload", workloadNames(c.scenario))
+	case "hpa":
+		c.hpaName(call.Args()[0])
 	case "target", "by":
 		c.narrowing(e)
 	case "node":

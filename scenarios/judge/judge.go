@@ -26,6 +26,7 @@ func Judge(s *scenarios.Scenario, rec *reports.Record) reports.Verdict {
 		Took: r.took,
 	}
 	v.Windows, v.Events = r.tables()
+	v.Autoscalers = r.scalings()
 	faults := r.faults()
 	doubts := r.doubts()
 

@@ -45,6 +45,38 @@ func (s *script) eventTruths() []truth {
 	}
 }
 
+// workloadTruths are the measures of a workload in a window.
+func (s *script) workloadTruths(w span) []truth {
+	on := w.expr + `.workload("gateway").`
+	// at is the state at a moment; they are one a second, from 1 s on.
+	at := func(when time.Duration) reports.WorkloadEntry {
+		return s.bystander[min(len(s.bystander), int(when/sec))-1]
+	}
+	extreme := func(better func(a, b int) int) func() string {
+		return func() string {
+			found := at(w.from).Ready
+			for when := w.from; when <= w.to; when += tick {
+				found = better(found, at(when).Ready)
+			}
+			return fmt.Sprint(found)
+		}
+	}
+	restarts := 0
+	for _, moments := range s.restarts {
+		for _, when := range moments {
+			if when > w.from && when <= w.to {
+				restarts++
+			}
+		}
+	}
+	return []truth{
+		{"window.workload(w)", on + "pods", func() string { return fmt.Sprint(at(w.to).Pods) }},
+		{"workload.least", on + "least", extreme(func(a, b int) int { return min(a, b) })},
+		{"workload.most", on + "most", extreme(func(a, b int) int { return max(a, b) })},
+		{"workload.restarts", on + "restarts", func() string { return fmt.Sprint(restarts) }},
+	}
+}
+
 func (s *script) healed() string {
 	lost := map[string]time.Duration{}
 	for _, v := range s.losses {

@@ -30,6 +30,7 @@ func (s *script) truths() (all []truth) {
 		add("skipped", "skipped", func() string { return fmt.Sprint(count(hits, "skipped")) })
 		or("lost", "lost", func() string { return fmt.Sprint(count(hits, "bad")) })
 		all = append(all, truth{"." + w.measure, w.expr + ".requests", requests})
+		all = append(all, s.workloadTruths(w)...)
 		if len(w.loads) > 1 {
 			continue // the others have no meaning over several
 		}

@@ -35,6 +35,7 @@ type run struct {
 	nodes     map[string][]nodeState
 	notices   []reports.Nearby                                // warnings of Kubernetes'
 	logs      func(from, to reports.Offset) []reports.LogLine // of the record
+	hpas      map[string][]hpaState
 	troubles  []reports.TroubleEntry
 	timers    *reports.TimersEntry // nil when they were not read
 	flaws     []string             // of the scenario itself
@@ -94,7 +95,7 @@ func newRun(s *scenarios.Scenario, rec *reports.Record) *run {
 		scenario: s, header: rec.Header, truncated: rec.Truncated, logs: rec.LogLines,
 		starts: map[string]reports.Offset{},
 		states: map[string][]state{}, pods: map[string][]podState{},
-		endpoints: map[string][]endpointState{}, nodes: map[string][]nodeState{},
+		endpoints: map[string][]endpointState{}, nodes: map[string][]nodeState{}, hpas: map[string][]hpaState{},
 	}
 	byLoad, byStep := map[string]*series{}, map[string]*step{}
 	for _, load := range s.Spec.Load {
@@ -171,6 +172,8 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 		if e.Notice.Type == "Warning" {
 			r.notices = append(r.notices, reports.Nearby{At: e.At, What: fmt.Sprintf("%s: %s: %s", e.Notice.Object, e.Notice.Reason, e.Notice.Message)})
 		}
+	case reports.KindHPA:
+		r.hpas[e.HPA.Name] = append(r.hpas[e.HPA.Name], hpaState{place{e.At, line}, e.HPA})
 	case reports.KindTrouble:
 		r.troubles = append(r.troubles, *e.Trouble)
 	case reports.KindEnd:
@@ -239,6 +242,9 @@ func (r *run) seal() {
 	}
 	for _, all := range r.nodes {
 		slices.SortFunc(all, func(a, b nodeState) int { return a.compare(b.place) })
+	}
+	for _, all := range r.hpas {
+		slices.SortFunc(all, func(a, b hpaState) int { return a.compare(b.place) })
 	}
 	if down, ok := r.starts["down"]; ok && r.complete {
 		r.finished = down
