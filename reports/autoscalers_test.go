@@ -23,3 +23,12 @@ func TestAutoscalersAreTold(t *testing.T) {
 		assert.Contains(t, out.String(), want)
 	}
 }
+
+func TestUsageIsTold(t *testing.T) {
+	var out bytes.Buffer
+	v := reports.Verdict{Scenario: "s", Outcome: reports.Pass, Usage: []reports.UsageMeasure{
+		{Workload: "catalog", CPUMean: 0.125, CPUMost: 0.5, MemoryMax: 3 << 19}, {Workload: "gateway"},
+	}}
+	require.NoError(t, reports.Text(&out, []reports.Verdict{v}, reports.TextOptions{}))
+	assert.Contains(t, out.String(), "  used · catalog 0.125 cores, at most 0.500 and 1.5 MiB · gateway 0.000 cores, at most 0.000 and 0.0 MiB\n")
+}

@@ -98,6 +98,7 @@ type Entry struct {
 	Notice    *NoticeEntry    `json:"notice,omitempty"`
 	Log       *LogEntry       `json:"log,omitempty"`
 	HPA       *HPAEntry       `json:"hpa,omitempty"`
+	Usage     *UsageEntry     `json:"usage,omitempty"`
 	Trouble   *TroubleEntry   `json:"trouble,omitempty"`
 	End       *EndEntry       `json:"end,omitempty"`
 }
@@ -120,6 +121,7 @@ const (
 	KindNotice    Kind = "notice"
 	KindLog       Kind = "log"
 	KindHPA       Kind = "hpa"
+	KindUsage     Kind = "usage"
 	KindTrouble   Kind = "trouble"
 	KindEnd       Kind = "end"
 )

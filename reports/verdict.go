@@ -47,6 +47,8 @@ type Verdict struct {
 	Events []EventMeasure `json:"events,omitempty"`
 	// Autoscalers are what each autoscaler asked for, for the reports.
 	Autoscalers []AutoscalerMeasure `json:"autoscalers,omitempty"`
+	// Usage is what each workload used over the run, for the reports.
+	Usage []UsageMeasure `json:"usage,omitempty"`
 	// Took is the time from the base to the record's last entry.
 	Took Offset `json:"took"`
 }

@@ -185,6 +185,7 @@ func (e *Entry) check() error {
 		{KindNotice, e.Notice != nil},
 		{KindLog, e.Log != nil},
 		{KindHPA, e.HPA != nil},
+		{KindUsage, e.Usage != nil},
 		{KindTrouble, e.Trouble != nil},
 		{KindEnd, e.End != nil},
 	} {

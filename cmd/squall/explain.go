@@ -52,7 +52,7 @@ func (c *cli) explainVerb() *cobra.Command {
 
 // measureName is a measure with what has it.
 func measureName(m judge.Measure) string {
-	return map[string]string{"": "", "window": "WINDOW.", "event": "event(e).", "workload": "workload(w).", "hpa": "hpa(h).", "node": "node(n)."}[m.Of] + m.Name
+	return map[string]string{"": "", "window": "WINDOW.", "event": "event(e).", "workload": "workload(w).", "usage": "USAGE.", "hpa": "hpa(h).", "node": "node(n)."}[m.Of] + m.Name
 }
 
 // listMeasures shows each measure with its type and an example.

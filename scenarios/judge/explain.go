@@ -11,12 +11,12 @@ import (
 // Measure is one thing that an expectation can ask for: a window, or what a
 // window, an event or a workload has.
 type Measure struct {
-	// Of is what has it: "window", "event", "workload", "hpa" or "node"; empty for
-	// the windows themselves.
+	// Of is what has it: "window", "event", "workload", "usage" (of a workload's
+	// cpu or memory), "hpa" or "node"; empty for the windows themselves.
 	Of string
 	// Name is how it is written, after the dot: "lost", "worst(d)".
 	Name string
-	// Type is int, double, duration, bool, window, workload or hpa.
+	// Type is int, double, duration, bool, window, workload, usage or hpa.
 	Type string
 	// Single is set when it has no meaning over several loads at once.
 	Single bool
@@ -38,6 +38,7 @@ func Measures() []Measure {
 		{"window", windowFields(), methodsOf(typeWindow)},
 		{"event", eventFields(), nil},
 		{"workload", workloadFields(), nil},
+		{"usage", usageFields(), nil},
 		{"hpa", hpaFields(), nil},
 		{"node", nodeFields(), nil},
 	} {
@@ -113,6 +114,8 @@ func owner(expression string) string {
 	switch name = bare(name); {
 	case slices.Contains([]string{"event", "workload", "hpa", "node", "load"}, name):
 		return name
+	case name == "cpu" || name == "memory":
+		return "usage"
 	case slices.Contains([]string{"window", "target", "by"}, name) || slices.Contains(windowNames(), name):
 		return "window"
 	}
@@ -122,6 +125,9 @@ func owner(expression string) string {
 func shortType(t *types.Type) string {
 	if t.IsExactType(cel.DurationType) {
 		return "duration"
+	}
+	if fieldsOf(t.TypeName()) != nil { // one of ours
+		return strings.ToLower(t.TypeName())
 	}
 	return t.TypeName()
 }

@@ -24,6 +24,18 @@ func stateWords(measure string) (says, example string) {
 	case "workload.least":
 		return "The fewest pods that were ready and not terminating at any moment from the beginning of *warmup* to the end of *quiet*, or of the window before " +
 			"it, both included. Absent when the record does not show the workload at the beginning.", `fault.workload("catalog").least >= 2`
+	case "workload.cpu":
+		return "The processor time that its pods used together, in cores, as their kubelets told it every 5 s. A kubelet measures every 10 s or so, and tells the mean " +
+				"between two measurements: shorter peaks do not show, and what it tells is up to that old. A pod counts from when it was measured twice.",
+			`fault.workload("catalog").cpu.max <= 0.5`
+	case "workload.memory":
+		return "As cpu, the working set of its pods together, in bytes: what the kernel cannot take back at once.", `workload("catalog").memory.max <= 134217728`
+	case "usage.max":
+		return "The most that a workload used in any round of questions from the beginning of *warmup* to the end of *quiet*, or of the window before it, both included. " +
+				"A round that tells of no pod of the workload is left out, and one in which a node was silent that had a ready one. Absent when none is left, as in a window shorter than 5 s.",
+			`fault.workload("catalog").cpu.max <= 0.5`
+	case "usage.mean":
+		return "As max, the mean of those rounds.", `fault.workload("catalog").memory.mean <= 1.1 * steady.workload("catalog").memory.mean`
 	case "workload.most":
 		return "As least, the most pods.", `fault.workload("catalog").most <= 6`
 	}

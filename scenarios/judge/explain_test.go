@@ -59,6 +59,8 @@ func TestMeasuresAreFoundAsTheyAreWritten(t *testing.T) {
 		`fault.hpa("c").flaps`:           {"hpa.flaps"},
 		`event("e").hpa("c")`:            {"window.hpa(h)"},
 		"enough":                         {"hpa.enough"},
+		`workload("c").cpu.max`:          {"usage.max"},
+		`fault.workload("c").memory`:     {"workload.memory"},
 		"window(a, b)":                   {".window(a, b)"},
 		"fault.target":                   {"window.target(t)"},
 		`fault.by("version", "v2").lost`: {"window.lost"},
@@ -88,7 +90,7 @@ func measuresTable() string {
 	var b strings.Builder
 	b.WriteString("| measure | type | meaning |\n| --- | --- | --- |\n")
 	for _, m := range judge.Measures() {
-		name := map[string]string{"window": m.Name, "event": "event(e)." + m.Name, "workload": "workload(w)." + m.Name, "hpa": "hpa(h)." + m.Name, "node": "node(n)." + m.Name}[m.Of]
+		name := map[string]string{"window": m.Name, "event": "event(e)." + m.Name, "workload": "workload(w)." + m.Name, "usage": "workload(w).cpu." + m.Name, "hpa": "hpa(h)." + m.Name, "node": "node(n)." + m.Name}[m.Of]
 		if name != "" {
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, m.Type, m.Says)
 		}

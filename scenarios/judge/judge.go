@@ -26,7 +26,7 @@ func Judge(s *scenarios.Scenario, rec *reports.Record) reports.Verdict {
 		Took: r.took,
 	}
 	v.Windows, v.Events = r.tables()
-	v.Autoscalers = r.scalings()
+	v.Autoscalers, v.Usage = r.scalings(), r.usages()
 	faults := r.faults()
 	doubts := r.doubts()
 

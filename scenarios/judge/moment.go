@@ -114,6 +114,9 @@ func (j *jury) deadline(native *ast.AST, e ast.Expr) (reports.Offset, bool) {
 // lastChange is when the last of the workloads and nodes that e looks at changed
 // for the last time before the end of quiet, or of its window.
 func (j *jury) lastChange(native *ast.AST, e ast.Expr) (at reports.Offset, known bool) {
+	if native.GetType(e.ID()).TypeName() == typeUsage { // which has no state that began
+		return 0, false
+	}
 	if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == "workload" {
 		return j.run.changed(nameIn(e), j.windowOf(native, e))
 	}

@@ -20,6 +20,7 @@ const (
 	typeWorkload = "Workload"
 	typeNode     = "Node"
 	typeHPA      = "HPA"
+	typeUsage    = "Usage"
 )
 
 // field is a field of one of our types.
@@ -47,6 +48,8 @@ func fieldsOf(typeName string) []field {
 		return nodeFields()
 	case typeHPA:
 		return hpaFields()
+	case typeUsage:
+		return usageFields()
 	}
 	return nil
 }

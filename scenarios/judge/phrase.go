@@ -82,7 +82,7 @@ func clauseOf(native *ast.AST, measured ast.Expr, value ref.Val) string {
 	} else {
 		owner = measured.AsCall().Target()
 	}
-	if typeName := native.GetType(owner.ID()).TypeName(); typeName == typeWorkload || typeName == typeHPA {
+	if typeName := native.GetType(owner.ID()).TypeName(); typeName == typeWorkload || typeName == typeHPA || typeName == typeUsage {
 		return stateClause(native, owner, name, text)
 	}
 	if clause, ok := eventClause(name, nameIn(owner), value); ok {

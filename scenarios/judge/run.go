@@ -36,6 +36,7 @@ type run struct {
 	notices   []reports.Nearby                                // warnings of Kubernetes'
 	logs      func(from, to reports.Offset) []reports.LogLine // of the record
 	hpas      map[string][]hpaState
+	usage     []usageState
 	troubles  []reports.TroubleEntry
 	timers    *reports.TimersEntry // nil when they were not read
 	flaws     []string             // of the scenario itself
@@ -174,6 +175,8 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 		}
 	case reports.KindHPA:
 		r.hpas[e.HPA.Name] = append(r.hpas[e.HPA.Name], hpaState{place{e.At, line}, e.HPA})
+	case reports.KindUsage:
+		r.usage = append(r.usage, usageState{place{e.At, line}, e.Usage})
 	case reports.KindTrouble:
 		r.troubles = append(r.troubles, *e.Trouble)
 	case reports.KindEnd:
@@ -246,6 +249,7 @@ func (r *run) seal() {
 	for _, all := range r.hpas {
 		slices.SortFunc(all, func(a, b hpaState) int { return a.compare(b.place) })
 	}
+	slices.SortFunc(r.usage, func(a, b usageState) int { return a.compare(b.place) })
 	if down, ok := r.starts["down"]; ok && r.complete {
 		r.finished = down
 	}

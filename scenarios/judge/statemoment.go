@@ -22,6 +22,17 @@ func (j *jury) stateMoment(native *ast.AST, e ast.Expr) (reports.Offset, bool) {
 	switch native.GetType(of.ID()).TypeName() {
 	case typeWorkload:
 		return j.extremeMoment(workloadView{j.run, nameIn(of), j.windowOf(native, of)}, field)
+	case typeUsage:
+		value, _ := j.part(native, of).(object)
+		v, ok := value.value.(usageView)
+		if !ok || field != "max" {
+			return 0, false
+		}
+		rounds, gone := v.rounds()
+		if gone != nil {
+			return 0, false
+		}
+		return peak(rounds).at, true
 	case typeHPA:
 		v := hpaView{j.run, nameIn(of), j.windowOf(native, of)}
 		if field == "enough" || field == "first_scale_up" {
@@ -76,8 +87,25 @@ func (v hpaView) decisionMoment(field string) (reports.Offset, bool) {
 	return 0, false
 }
 
+// usageClause says what a workload used.
+func usageClause(native *ast.AST, usage ast.Expr, name, text string) string {
+	if usage.Kind() != ast.SelectKind {
+		return ""
+	}
+	workload, while := usage.AsSelect().Operand(), ""
+	if before := windowBefore(workload); before != nil {
+		while = whereOf(native, before)
+	}
+	unit := map[string]string{"cpu": "cores", "memory": "bytes of memory"}[usage.AsSelect().FieldName()]
+	how := map[string]string{"max": "at most", "mean": "in the mean"}[name]
+	return fmt.Sprintf("workload %s used %s %s %s%s", nameIn(workload), how, text, unit, while)
+}
+
 // stateClause says what a measure of a workload or an autoscaler came to.
 func stateClause(native *ast.AST, owner ast.Expr, name, text string) string {
+	if native.GetType(owner.ID()).TypeName() == typeUsage {
+		return usageClause(native, owner, name, text)
+	}
 	at, while := " at the end", ""
 	if before := windowBefore(owner); before != nil {
 		while = whereOf(native, before)

@@ -27,7 +27,7 @@ func workloadFields() []field {
 			return int64(get(state)), gone
 		})
 	}
-	return []field{
+	return append([]field{
 		last("ready", func(s reports.WorkloadEntry) int { return s.Ready }),
 		last("desired", func(s reports.WorkloadEntry) int { return s.Desired }),
 		last("pods", func(s reports.WorkloadEntry) int { return s.Pods }),
@@ -40,7 +40,7 @@ func workloadFields() []field {
 			s, gone := v.extreme(func(ready, most int) bool { return ready > most })
 			return int64(s.Ready), gone
 		}),
-	}
+	}, usageOf()...)
 }
 
 // beginning is where what is looked at begins: with a window, or with warmup.

@@ -124,6 +124,7 @@ func (r *recorder) start(ctx context.Context, client kubernetes.Interface) error
 		w.running.Go(func() { r.follow(following, s, version) })
 	}
 	w.running.Go(func() { r.tellNotices(following, secrets) })
+	w.running.Go(func() { r.followUsage(following, client) })
 	return nil
 }
 
