@@ -102,6 +102,8 @@ type Entry struct {
 	Rollout   *RolloutEntry   `json:"rollout,omitempty"`
 	Tenants   *TenantsEntry   `json:"tenants,omitempty"`
 	Abort     *AbortEntry     `json:"abort,omitempty"`
+	HPA       *HPAEntry       `json:"hpa,omitempty"`
+	Usage     *UsageEntry     `json:"usage,omitempty"`
 	Trouble   *TroubleEntry   `json:"trouble,omitempty"`
 	End       *EndEntry       `json:"end,omitempty"`
 }
@@ -128,6 +130,8 @@ const (
 	KindRollout   Kind = "rollout"
 	KindTenants   Kind = "tenants"
 	KindAbort     Kind = "abort"
+	KindHPA       Kind = "hpa"
+	KindUsage     Kind = "usage"
 	KindTrouble   Kind = "trouble"
 	KindEnd       Kind = "end"
 )

@@ -127,6 +127,8 @@ func (t *text) verdict(v *Verdict) {
 	t.windows(v.Windows)
 	t.generators(v.Generators)
 	t.events(v.Events)
+	t.autoscalers(v.Autoscalers)
+	t.usage(v.Usage)
 }
 
 // facts is the line that says under what conditions the verdict was reached.

@@ -50,6 +50,10 @@ type Verdict struct {
 	Generators []GeneratorMeasure `json:"generators,omitempty"`
 	// Events are the measures of each timeline entry, for the reports.
 	Events []EventMeasure `json:"events,omitempty"`
+	// Autoscalers are what each autoscaler asked for, for the reports.
+	Autoscalers []AutoscalerMeasure `json:"autoscalers,omitempty"`
+	// Usage is what each workload used over the run, for the reports.
+	Usage []UsageMeasure `json:"usage,omitempty"`
 	// Took is the time from the base to the record's last entry.
 	Took Offset `json:"took"`
 }

@@ -188,6 +188,8 @@ func (e *Entry) check() error {
 		{KindRollout, e.Rollout != nil},
 		{KindTenants, e.Tenants != nil},
 		{KindAbort, e.Abort != nil},
+		{KindHPA, e.HPA != nil},
+		{KindUsage, e.Usage != nil},
 		{KindTrouble, e.Trouble != nil},
 		{KindEnd, e.End != nil},
 	} {

@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"squall/workloads/shop"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
 
@@ -43,7 +45,10 @@ func TestRenderedObjects(t *testing.T) {
 	bare.Bare, bare.Drain = []string{"catalog"}, &off
 	mutual := shopSpec()
 	mutual.TLS = shop.TLSMutual
-	for name, spec := range map[string]shop.Spec{"shop": shopSpec(), "bare": bare, "mutual": mutual} {
+	scaled := shopSpec()
+	scaled.Cost = map[string]time.Duration{"catalog": 4 * time.Millisecond}
+	scaled.Autoscale = map[string]shop.Autoscale{"catalog": {Min: 3, Max: 6, CPU: 60, ScaleDownWindow: new(10 * time.Second)}}
+	for name, spec := range map[string]shop.Spec{"shop": shopSpec(), "bare": bare, "mutual": mutual, "autoscale": scaled} {
 		var got bytes.Buffer
 		for _, object := range render(t, spec).Objects {
 			text, err := yaml.Marshal(object.Object)
@@ -82,6 +87,25 @@ func TestRoles(t *testing.T) {
 		Name: "catalog", Namespace: "pod-kill", Labels: labels, PodLabels: podLabels, Desired: 3,
 		Names: []string{"catalog-0", "catalog-1", "catalog-2"},
 	}, roles[1])
+}
+
+func TestStatefulSetsAreRoles(t *testing.T) {
+	objects := render(t, shopSpec()).Objects
+	set := objects[5].DeepCopy()
+	set.SetKind("StatefulSet")
+	roles, err := rolesOf(append(objects[:5:5], set))
+	require.NoError(t, err)
+	require.Len(t, roles, 2)
+	want := render(t, shopSpec()).Roles[1]
+	want.Controller = "StatefulSet"
+	assert.Equal(t, want, roles[1])
+	resource, err := Resource(set)
+	require.NoError(t, err)
+	assert.Equal(t, "apps/v1, Resource=statefulsets", resource.String())
+
+	unstructured.RemoveNestedField(set.Object, "spec", "selector")
+	_, err = rolesOf([]*unstructured.Unstructured{set})
+	assert.EqualError(t, err, `StatefulSet "catalog" has no spec.selector.matchLabels to find its pods by`)
 }
 
 // patch is a patch of the catalog's Deployment.

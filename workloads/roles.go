@@ -16,20 +16,21 @@ const labelApp = "app"
 
 // The kinds that make pods.
 const (
-	kindDeployment = "Deployment"
-	kindPod        = "Pod"
+	kindDeployment  = "Deployment"
+	kindStatefulSet = "StatefulSet"
+	kindPod         = "Pod"
 )
 
-// rolesOf reads the roles from the objects, in their order: one a Deployment,
-// named like it, and one for all pods without a controller that share the label
+// rolesOf reads the roles from the objects, in their order: one a Deployment
+// or StatefulSet, named like it, and one for all pods without a controller that share the label
 // "app", named like its value.
 func rolesOf(objects []*unstructured.Unstructured) ([]Role, error) {
 	var roles []Role
 	bare := map[string]int{} // role → its place in roles
 	for _, object := range objects {
 		switch object.GetKind() {
-		case kindDeployment:
-			role, err := deploymentRole(object)
+		case kindDeployment, kindStatefulSet:
+			role, err := controlledRole(object)
 			if err != nil {
 				return nil, err
 			}
@@ -52,21 +53,22 @@ func rolesOf(objects []*unstructured.Unstructured) ([]Role, error) {
 	return roles, nil
 }
 
-// deploymentRole is the role of a Deployment's pods.
-func deploymentRole(object *unstructured.Unstructured) (Role, error) {
-	var d appsv1.Deployment
+// controlledRole is the role of a Deployment's or StatefulSet's pods.
+func controlledRole(object *unstructured.Unstructured) (Role, error) {
+	kind := object.GetKind()
+	var d appsv1.Deployment // what is read of it is the same in both
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &d); err != nil {
-		return Role{}, fmt.Errorf("Deployment %q is not one: %w", object.GetName(), err)
+		return Role{}, fmt.Errorf("%s %q is not one: %w", kind, object.GetName(), err)
 	}
 	if d.Spec.Selector == nil || len(d.Spec.Selector.MatchLabels) == 0 {
-		return Role{}, fmt.Errorf("Deployment %q has no spec.selector.matchLabels to find its pods by", d.Name)
+		return Role{}, fmt.Errorf("%s %q has no spec.selector.matchLabels to find its pods by", kind, d.Name)
 	}
 	desired := 1 // Kubernetes' own default
 	if d.Spec.Replicas != nil {
 		desired = int(*d.Spec.Replicas)
 	}
 	return Role{
-		Name: d.Name, Namespace: d.Namespace, Controller: kindDeployment, Desired: desired,
+		Name: d.Name, Namespace: d.Namespace, Controller: kind, Desired: desired,
 		Labels:         d.Spec.Selector.MatchLabels,
 		PodLabels:      d.Spec.Template.Labels,
 		PodAnnotations: d.Spec.Template.Annotations,

@@ -22,8 +22,8 @@ type Rendered struct {
 	Roles   []Role
 }
 
-// Role is a set of like pods, named as in workload("catalog"): a Deployment, or
-// pods without a controller.
+// Role is a set of like pods, named as in workload("catalog"): a Deployment, a
+// StatefulSet, or pods without a controller.
 type Role struct {
 	Name      string
 	Namespace string
@@ -35,8 +35,8 @@ type Role struct {
 	PodAnnotations map[string]string
 	// Desired is how many pods the scenario declares.
 	Desired int
-	// Controller is the kind that looks after the pods, "Deployment", or empty
-	// when nothing does.
+	// Controller is the kind that looks after the pods, "Deployment" or
+	// "StatefulSet", or empty when nothing does.
 	Controller string
 	// Startup is what the pods' program takes until it listens, as far as the
 	// workload says.

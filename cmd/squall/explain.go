@@ -52,7 +52,7 @@ func (c *cli) explainVerb() *cobra.Command {
 
 // measureName is a measure with what has it.
 func measureName(m judge.Measure) string {
-	return map[string]string{"": "", "window": "WINDOW.", "event": "event(e).", "workload": "workload(w).", "node": "node(n)."}[m.Of] + m.Name
+	return map[string]string{"": "", "window": "WINDOW.", "event": "event(e).", "workload": "workload(w).", "usage": "USAGE.", "hpa": "hpa(h).", "node": "node(n)."}[m.Of] + m.Name
 }
 
 // listMeasures shows each measure with its type and an example.
@@ -94,7 +94,7 @@ func completeMeasure(_ *cobra.Command, args []string, _ string) ([]string, cobra
 	var names []string
 	for _, m := range judge.Measures() {
 		name, _, _ := strings.Cut(m.Name, "(")
-		if m.Of == "event" || m.Of == "workload" || m.Of == "node" {
+		if m.Of != "" && m.Of != "window" {
 			name = m.Of + "." + name
 		}
 		names = append(names, name)

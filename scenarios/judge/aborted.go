@@ -69,7 +69,7 @@ func (r *run) abort() (told *reports.Aborted, doubts []doubt) {
 func (r *run) fallen(a *reports.Aborted) []string {
 	all := []string{fmt.Sprintf("%s: %s became true %s, so that the run was ended there: %s", a.Name, a.That, a.Says, PartsText(a.Values))}
 	for _, name := range workloadNames(r.scenario) {
-		if state, gone := r.state(name); gone == nil && state.Ready < state.Desired {
+		if state, gone := (workloadView{run: r, name: name}).state(); gone == nil && state.Ready < state.Desired {
 			all = append(all, fmt.Sprintf("workload %q did not come back: %d of %d pods were ready at the end", name, state.Ready, state.Desired))
 		}
 	}

@@ -78,7 +78,7 @@ func nesting(that string) int {
 // article names a type in a sentence.
 func article(typeName string) string {
 	switch name := strings.ToLower(typeName); name {
-	case "int", "event":
+	case "int", "event", "hpa":
 		return "an " + name
 	default:
 		return "a " + name
@@ -108,7 +108,7 @@ func explain(asked *cel.Env, that string, issues *cel.Issues) error {
 			message += ": there are " + strings.Join(presentNames(), ", ")
 		} else if strings.HasPrefix(message, "undeclared reference to") {
 			message += ": there are " + strings.Join(windowNames(), ", ") +
-				", event(e), window(e1, e2), load(l), workload(w), node(n), duration(d)"
+				", event(e), window(e1, e2), load(l), workload(w), hpa(h), node(n), duration(d)"
 		}
 		found = append(found, fmt.Errorf("%s (character %d)", message, issue.Location.Column()+1))
 	}
@@ -173,6 +173,8 @@ func (c *names) call(e ast.Expr) {
 		c.lookback(call.Args()[1])
 	case "workload":
 		c.name(call.Args()[0], "workload", workloadNames(c.scenario))
+	case "hpa":
+		c.hpaName(call.Args()[0])
 	case "target", "by":
 		c.narrowing(e)
 	case "node":

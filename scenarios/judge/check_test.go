@@ -16,9 +16,9 @@ import (
 func TestCheckNamesWhatIsWrong(t *testing.T) {
 	for expression, want := range map[string]string{
 		"":                                      "the expression is empty",
-		"fault.lots <= 1":                       `"lots" is not in a window: it has lost, requests, good, skipped, availability, longest_outage, p50, p90, p99, max, full, degraded, failed, full_share, degraded_share, failed_share, worst(d), p(x), budget_left(x), target(t), by(k, v) (character 6)`,
+		"fault.lots <= 1":                       `"lots" is not in a window: it has lost, requests, good, skipped, availability, longest_outage, p50, p90, p99, max, full, degraded, failed, full_share, degraded_share, failed_share, worst(d), p(x), budget_left(x), target(t), by(k, v), workload(w), hpa(h) (character 6)`,
 		`event("kill").heald <= duration("1s")`: `"heald" is not in an event: it has healed, recovery, impaired, detected, withdrawn, rolled, drained, happened, injected, undone, lost`,
-		`workload("catalog").redy == 1`:         `"redy" is not in a workload: it has ready, desired, pods, restarts (character 20)`,
+		`workload("catalog").redy == 1`:         `"redy" is not in a workload: it has ready, desired, pods, restarts, least, most, cpu, memory (character 20)`,
 		`load("browse").calm.lost == 0`:         `"calm" is not in a load: it has steady, fault, recovery, run, event(e), window(e1, e2)`,
 		"calm.lost == 0":                        "undeclared reference to 'calm' (in container ''): there are steady, fault, recovery, run, event(e)",
 		`live("browse", duration("1s")).lost == 0`:                 `live(load, d) exists only inside "when" and "abort", which are looked at while the run goes on`,

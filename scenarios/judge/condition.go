@@ -135,7 +135,8 @@ func (c *Conditions) Request(load string, one sample.Sample) {
 func (c *Conditions) Take(e *reports.Entry) {
 	c.line++
 	switch e.Kind {
-	case reports.KindPhase, reports.KindEvent, reports.KindPod, reports.KindWorkload, reports.KindEndpoint, reports.KindNode:
+	case reports.KindPhase, reports.KindEvent, reports.KindPod, reports.KindWorkload, reports.KindEndpoint, reports.KindNode,
+		reports.KindRollout, reports.KindTenants, reports.KindHPA, reports.KindUsage:
 		c.run.take(c.line, e, nil, c.byStep)
 		if e.Kind == reports.KindPhase && e.Phase.Name == scenarios.PhaseWarmup {
 			for _, load := range c.loads {
@@ -149,7 +150,8 @@ func (c *Conditions) Take(e *reports.Entry) {
 // itself.
 func Shows(kind reports.Kind) bool {
 	switch kind {
-	case reports.KindEvent, reports.KindPod, reports.KindWorkload, reports.KindEndpoint, reports.KindNode:
+	case reports.KindEvent, reports.KindPod, reports.KindWorkload, reports.KindEndpoint, reports.KindNode,
+		reports.KindRollout, reports.KindTenants, reports.KindHPA, reports.KindUsage:
 		return true
 	}
 	return false

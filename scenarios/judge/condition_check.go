@@ -53,12 +53,12 @@ func (v loadView) live(d reports.Offset) *window {
 
 // presentNames are what a condition may be made of.
 func presentNames() []string {
-	return []string{"live(l, d)", "event(e)", "workload(w)", "node(n)", "duration(d)"}
+	return []string{"live(l, d)", "event(e)", "workload(w)", "hpa(h)", "node(n)", "duration(d)"}
 }
 
 // presentFields are those of an event that are known while a run goes on.
 func presentFields() []string {
-	return []string{"injected", "happened", "undone", "healed", "impaired", "detected", "withdrawn"}
+	return []string{"injected", "happened", "undone", "healed", "impaired", "detected", "withdrawn", "rolled", "drained"}
 }
 
 // checkCondition tells what is wrong with a condition.
@@ -88,6 +88,9 @@ func (c *names) present(e ast.Expr) {
 		if c.ast.GetType(e.AsSelect().Operand().ID()).TypeName() == typeEvent && !slices.Contains(presentFields(), field) {
 			c.wrong(e, fmt.Sprintf("%s of an event is measured when the run is over; a condition may ask for its %s", field, strings.Join(presentFields(), ", ")))
 		}
+		if c.ast.GetType(e.AsSelect().Operand().ID()).TypeName() == typeHPA && field != "desired" {
+			c.wrong(e, field+" of an autoscaler is measured when the run is over; a condition may ask for its desired")
+		}
 	case ast.CallKind:
 		call := e.AsCall()
 		switch {
@@ -95,6 +98,8 @@ func (c *names) present(e ast.Expr) {
 			c.later(e, call.FunctionName())
 		case call.IsMemberFunction() && c.ast.GetType(call.Target().ID()).TypeName() == typeEvent:
 			c.wrong(e, fmt.Sprintf("%s of an event is measured when the run is over; a condition may ask for its %s", call.FunctionName(), strings.Join(presentFields(), ", ")))
+		case call.IsMemberFunction() && (call.FunctionName() == "workload" || call.FunctionName() == "hpa"):
+			c.wrong(e, fmt.Sprintf("%s of a window is measured when the run is over; a condition may ask for %s(…) as it is now", call.FunctionName(), call.FunctionName()))
 		}
 	}
 	for _, child := range children(e) {

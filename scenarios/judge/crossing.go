@@ -98,8 +98,12 @@ func (s *supposition) isFalse(program cel.Program, after reports.Offset) bool {
 	return err == nil && value == types.False
 }
 
-// ofRequests tells whether e looks at requests: at a window, or an event's.
+// ofRequests tells whether e looks at requests: at a window, or an event's, or at
+// those that an autoscaler left unserved.
 func ofRequests(native *ast.AST, e ast.Expr) bool {
+	if e.Kind() == ast.SelectKind && e.AsSelect().FieldName() == "unserved" {
+		return true
+	}
 	if name := native.GetType(e.ID()).TypeName(); name == typeWindow || name == typeEvent {
 		return true
 	}

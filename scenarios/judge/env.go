@@ -92,14 +92,10 @@ func equality() []cel.EnvOption {
 func measures(r *run) []cel.EnvOption {
 	whole := loadView{run: r}
 	window, event := cel.ObjectType(typeWindow), cel.ObjectType(typeEvent)
-	load, workload := cel.ObjectType(typeLoad), cel.ObjectType(typeWorkload)
-	node, text := cel.ObjectType(typeNode), cel.StringType
+	load, node, text := cel.ObjectType(typeLoad), cel.ObjectType(typeNode), cel.StringType
 	options := []cel.EnvOption{
 		cel.Function("load", cel.Overload("load_string", []*cel.Type{text}, load, cel.UnaryBinding(func(name ref.Val) ref.Val {
 			return object{typeLoad, loadView{r, name.Value().(string)}}
-		}))),
-		cel.Function("workload", cel.Overload("workload_string", []*cel.Type{text}, workload, cel.UnaryBinding(func(name ref.Val) ref.Val {
-			return object{typeWorkload, workloadView{r, name.Value().(string)}}
 		}))),
 		cel.Function("node", cel.Overload("node_string", []*cel.Type{text}, node, cel.UnaryBinding(func(name ref.Val) ref.Val {
 			return object{typeNode, nodeView{r, name.Value().(string)}}
@@ -120,6 +116,7 @@ func measures(r *run) []cel.EnvOption {
 			}))),
 	}
 	options = append(options, narrowings(window, window, event)...)
+	options = append(options, states(r, window, event)...)
 	return append(options, methods(window, event)...)
 }
 

@@ -168,24 +168,6 @@ func (r *run) back(role string, lost place, finished reports.Offset) (reports.Of
 	return reports.Never, nil
 }
 
-// state is what a workload was at the end of quiet.
-func (r *run) state(name string) (reports.WorkloadEntry, *absence) {
-	finished, ok := r.end("quiet")
-	if !ok {
-		return reports.WorkloadEntry{}, absent("the run did not get to the end of its phase \"quiet\"")
-	}
-	var last *state
-	for i := range r.states[name] {
-		if s := &r.states[name][i]; s.at <= finished {
-			last = s
-		}
-	}
-	if last == nil {
-		return reports.WorkloadEntry{}, absent("the record does not show the state of workload %q", name)
-	}
-	return last.WorkloadEntry, nil
-}
-
 // measure is an event as the reports show it.
 func (s *step) measure(r *run) reports.EventMeasure {
 	m := reports.EventMeasure{

@@ -11,12 +11,12 @@ import (
 // Measure is one thing that an expectation can ask for: a window, or what a
 // window, an event or a workload has.
 type Measure struct {
-	// Of is what has it: "window", "event", "workload" or "node"; empty for the
-	// windows themselves.
+	// Of is what has it: "window", "event", "workload", "usage" (of a workload's
+	// cpu or memory), "hpa" or "node"; empty for the windows themselves.
 	Of string
 	// Name is how it is written, after the dot: "lost", "worst(d)".
 	Name string
-	// Type is int, double, duration, bool or window.
+	// Type is int, double, duration, bool, window, workload, usage or hpa.
 	Type string
 	// Single is set when it has no meaning over several loads at once.
 	Single bool
@@ -28,8 +28,8 @@ type Measure struct {
 	Example string
 }
 
-// Measures are all of them, windows first, then what windows, events, workloads
-// and nodes have, in the order of docs/measures.md.
+// Measures are all of them, windows first, then what windows, events, workloads,
+// autoscalers and nodes have, in the order of docs/measures.md.
 func Measures() []Measure {
 	all := windowMeasures()
 	for _, of := range []struct {
@@ -40,13 +40,16 @@ func Measures() []Measure {
 		{"window", windowFields(), methodsOf(typeWindow)},
 		{"event", eventFields(), nil},
 		{"workload", workloadFields(), nil},
+		{"usage", usageFields(), nil},
+		{"hpa", hpaFields(), nil},
 		{"node", nodeFields(), nil},
 	} {
 		for _, f := range of.fields {
 			all = append(all, Measure{Of: of.name, Name: f.name, Type: shortType(f.typ), Single: f.single})
 		}
 		for _, m := range of.methods {
-			all = append(all, Measure{Of: of.name, Name: m, Type: methodType(m), Single: true})
+			typ := methodType(m)
+			all = append(all, Measure{Of: of.name, Name: m, Type: typ, Single: typ != bare(m)})
 		}
 	}
 	for i, m := range all {
@@ -104,15 +107,17 @@ func bare(name string) string {
 }
 
 // owner is what has the fields that come after an expression: window, event,
-// workload, node or load; empty for what there is not.
+// workload, hpa, node or load; empty for what there is not.
 func owner(expression string) string {
 	name := expression
 	if i := lastDot(expression); i >= 0 {
 		name = expression[i+1:]
 	}
 	switch name = bare(name); {
-	case name == "event" || name == "workload" || name == "node" || name == "load":
+	case slices.Contains([]string{"event", "workload", "hpa", "node", "load"}, name):
 		return name
+	case name == "cpu" || name == "memory":
+		return "usage"
 	case slices.Contains([]string{"window", "live", "target", "by"}, name) || slices.Contains(windowNames(), name):
 		return "window"
 	}
@@ -123,6 +128,9 @@ func shortType(t *types.Type) string {
 	if t.IsExactType(cel.DurationType) {
 		return "duration"
 	}
+	if fieldsOf(t.TypeName()) != nil { // one of ours
+		return strings.ToLower(t.TypeName())
+	}
 	return t.TypeName()
 }
 
@@ -132,6 +140,8 @@ func methodType(method string) string {
 		return "double"
 	case "target", "by":
 		return "window"
+	case "workload", "hpa":
+		return bare(method)
 	}
 	return "duration"
 }

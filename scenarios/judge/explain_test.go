@@ -9,6 +9,7 @@ import (
 
 	"squall/scenarios"
 	"squall/scenarios/judge"
+	"squall/workloads/shop"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,7 @@ func TestEveryMeasureIsExplained(t *testing.T) {
 	s.Spec.Load[0].Targets = []scenarios.MixedTarget{{Name: "list"}, {Name: "order"}}
 	s.Spec.Load[0].By = map[string]string{"version": "header/X-Version"}
 	s.Spec.Load[0].Classes = &scenarios.Classes{Degraded: &scenarios.Answer{Status: "206"}}
+	s.Spec.Workloads[0].Shop.Autoscale = map[string]shop.Autoscale{"catalog": {Min: 1, Max: 6, CPU: 60}}
 	for _, m := range judge.Measures() {
 		t.Run(m.Of+" "+m.Name, func(t *testing.T) {
 			assert.NotEmpty(t, m.Says)
@@ -56,6 +58,12 @@ func TestMeasuresAreFoundAsTheyAreWritten(t *testing.T) {
 		"ready":                              {"workload.ready", "node.ready"},
 		`node("worker-1").ready`:             {"node.ready"},
 		`workload("c").ready`:                {"workload.ready"},
+		`fault.workload("c").least`:          {"workload.least"},
+		`fault.hpa("c").flaps`:               {"hpa.flaps"},
+		`event("e").hpa("c")`:                {"window.hpa(h)"},
+		"enough":                             {"hpa.enough"},
+		`workload("c").cpu.max`:              {"usage.max"},
+		`fault.workload("c").memory`:         {"workload.memory"},
 		"window(a, b)":                       {".window(a, b)"},
 		"fault.target":                       {"window.target(t)"},
 		`fault.by("version", "v2").lost`:     {"window.lost"},
@@ -87,7 +95,7 @@ func measuresTable() string {
 	var b strings.Builder
 	b.WriteString("| measure | type | meaning |\n| --- | --- | --- |\n")
 	for _, m := range judge.Measures() {
-		name := map[string]string{"window": m.Name, "event": "event(e)." + m.Name, "workload": "workload(w)." + m.Name, "node": "node(n)." + m.Name}[m.Of]
+		name := map[string]string{"window": m.Name, "event": "event(e)." + m.Name, "workload": "workload(w)." + m.Name, "usage": "workload(w).cpu." + m.Name, "hpa": "hpa(h)." + m.Name, "node": "node(n)." + m.Name}[m.Of]
 		if name != "" {
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, m.Type, m.Says)
 		}

@@ -102,16 +102,6 @@ func moreWords(measure string) (says, example string) {
 	case "node.schedulable":
 		return "It takes new pods, as far as `spec.unschedulable` says, at the end of *quiet*: it was not cordoned, or was uncordoned again.",
 			`node("worker-1").schedulable`
-	case "workload.ready":
-		return "Pods ready and not terminating, at the end of *quiet*.", `workload("catalog").ready == workload("catalog").desired`
-	case "workload.desired":
-		return "What the controller declares at the end of *quiet*, or for pods without one the scenario.", `workload("catalog").desired == 3`
-	case "workload.restarts":
-		return "How often containers of its pods were restarted from the beginning of *warmup* to the end of *quiet*: of each pod that the record shows, the " +
-			"highest count seen up to then, less the last one seen before *warmup*; a pod that came later began with none. Init containers and sidecars " +
-			"count. A pod that is replaced is no restart, nor is a container that ended and has not been started again.", `workload("catalog").restarts == 0`
-	case "workload.pods":
-		return "Pods not terminating, at the end of *quiet*.", `workload("catalog").pods == 3`
 	}
-	return "", ""
+	return stateWords(measure)
 }

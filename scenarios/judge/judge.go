@@ -27,6 +27,7 @@ func Judge(s *scenarios.Scenario, rec *reports.Record) reports.Verdict {
 	}
 	v.Windows, v.Events = r.tables()
 	v.Generators = r.generators()
+	v.Autoscalers, v.Usage = r.scalings(), r.usages()
 	faults := r.faults()
 	doubts := r.doubts()
 	aborted, unborne := r.abort()

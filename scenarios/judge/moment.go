@@ -73,6 +73,9 @@ func (j *jury) leaf(native *ast.AST, e ast.Expr) moment {
 	if m.at, m.known = j.deadline(native, e); m.known {
 		return m
 	}
+	if m.at, m.known = j.stateMoment(native, e); m.known {
+		return m
+	}
 	if m.at, m.known = j.crossing(native, e); m.known {
 		return m
 	}
@@ -109,10 +112,13 @@ func (j *jury) deadline(native *ast.AST, e ast.Expr) (reports.Offset, bool) {
 }
 
 // lastChange is when the last of the workloads and nodes that e looks at changed
-// for the last time before the end of quiet.
+// for the last time before the end of quiet, or of its window.
 func (j *jury) lastChange(native *ast.AST, e ast.Expr) (at reports.Offset, known bool) {
+	if native.GetType(e.ID()).TypeName() == typeUsage { // which has no state that began
+		return 0, false
+	}
 	if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == "workload" {
-		return j.run.changed(nameIn(e))
+		return j.run.changed(nameIn(e), j.windowOf(native, e))
 	}
 	if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == "node" {
 		return j.run.nodeChanged(nameIn(e))
@@ -125,10 +131,10 @@ func (j *jury) lastChange(native *ast.AST, e ast.Expr) (at reports.Offset, known
 	return at, known
 }
 
-// changed is when the state of a workload at the end of quiet began.
-func (r *run) changed(name string) (at reports.Offset, known bool) {
-	finished, ok := r.end("quiet")
-	if !ok {
+// changed is when the state of a workload at the end of what is looked at began.
+func (r *run) changed(name string, over *window) (at reports.Offset, known bool) {
+	finished, gone := r.ending(over)
+	if gone != nil {
 		return 0, false
 	}
 	var before reports.WorkloadEntry

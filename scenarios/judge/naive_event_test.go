@@ -2,6 +2,7 @@ package judge_test
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"squall/reports"
@@ -52,6 +53,89 @@ func (s *script) eventTruths() []truth {
 		{"workload.desired", `workload("gateway").desired`, func() string { return fmt.Sprint(last.Desired) }},
 		{"workload.ready", `workload("catalog").ready`, func() string { return fmt.Sprint(s.ready("catalog", s.starts["down"])) }},
 	}
+}
+
+// workloadTruths are the measures of a workload in a window.
+func (s *script) workloadTruths(w span) []truth {
+	on := w.expr + `.workload("gateway").`
+	// at is the state at a moment; they are one a second, from 1 s on.
+	at := func(when time.Duration) reports.WorkloadEntry {
+		return s.bystander[min(len(s.bystander), int(when/sec))-1]
+	}
+	extreme := func(better func(a, b int) int) func() string {
+		return func() string {
+			found := at(w.from).Ready
+			for when := w.from; when <= w.to; when += tick {
+				found = better(found, at(when).Ready)
+			}
+			return fmt.Sprint(found)
+		}
+	}
+	restarts := 0
+	for _, moments := range s.restarts {
+		for _, when := range moments {
+			if when > w.from && when <= w.to {
+				restarts++
+			}
+		}
+	}
+	cpu := func(p reports.PodUsage) float64 { return p.CPU }
+	memory := func(p reports.PodUsage) float64 { return float64(p.Memory) }
+	highest := func(figure func(reports.PodUsage) float64) func() string {
+		return func() string {
+			all := s.used(w, figure)
+			if len(all) == 0 {
+				return "absent"
+			}
+			return fmt.Sprintf("%.9g", slices.Max(all))
+		}
+	}
+	mean := func(figure func(reports.PodUsage) float64) func() string {
+		return func() string {
+			sum, all := 0.0, s.used(w, figure)
+			if len(all) == 0 {
+				return "absent"
+			}
+			for _, one := range all {
+				sum += one
+			}
+			return fmt.Sprintf("%.9g", sum/float64(len(all)))
+		}
+	}
+	return []truth{
+		{"workload.cpu", on + "cpu.max", highest(cpu)},
+		{"workload.memory", on + "memory.mean", mean(memory)},
+		{"usage.max", on + "memory.max", highest(memory)},
+		{"usage.mean", on + "cpu.mean", mean(cpu)},
+		{"window.workload(w)", on + "pods", func() string { return fmt.Sprint(at(w.to).Pods) }},
+		{"workload.least", on + "least", extreme(func(a, b int) int { return min(a, b) })},
+		{"workload.most", on + "most", extreme(func(a, b int) int { return max(a, b) })},
+		{"workload.restarts", on + "restarts", func() string { return fmt.Sprint(restarts) }},
+	}
+}
+
+// used is what gateway used by each round that counts.
+func (s *script) used(w span, figure func(reports.PodUsage) float64) (all []float64) {
+	for when, round := range s.usage {
+		sum, told, whole := 0.0, false, when >= w.from && when <= w.to
+		for _, e := range round {
+			for uid, moments := range s.restarts {
+				// It is ready from its first entry on.
+				if e.Unread != "" && nodeOf(uid) == e.Node && len(moments) > 0 && moments[0] <= when {
+					whole = false
+				}
+			}
+			for _, p := range e.Pods {
+				if p.Role == "gateway" {
+					sum, told = sum+figure(p), true
+				}
+			}
+		}
+		if whole && told {
+			all = append(all, sum)
+		}
+	}
+	return all
 }
 
 func (s *script) healed() string {

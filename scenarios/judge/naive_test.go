@@ -33,6 +33,7 @@ func (s *script) truths() (all []truth) {
 			or(class, class, func() string { return fmt.Sprint(len(ofClass(hits, class))) })
 		}
 		all = append(all, truth{"." + w.measure, w.expr + ".requests", requests})
+		all = append(all, s.workloadTruths(w)...)
 		if len(w.loads) > 1 {
 			continue // the others have no meaning over several
 		}

@@ -22,7 +22,7 @@ const (
 func (r *run) around(at reports.Offset) *reports.Break {
 	b := &reports.Break{At: at, Says: r.placed(at)}
 	var all []reports.Nearby
-	for _, one := range slices.Concat(r.phaseChanges(), r.stageChanges(), r.podChanges(), r.endpointChanges(), r.nodeChanges(), r.notices) {
+	for _, one := range slices.Concat(r.phaseChanges(), r.stageChanges(), r.podChanges(), r.endpointChanges(), r.nodeChanges(), r.hpaChanges(), r.notices) {
 		if (one.At - at).Abs() <= near {
 			all = append(all, one)
 		}

@@ -19,6 +19,8 @@ const (
 	typeLoad     = "Load"
 	typeWorkload = "Workload"
 	typeNode     = "Node"
+	typeHPA      = "HPA"
+	typeUsage    = "Usage"
 )
 
 // field is a field of one of our types.
@@ -28,12 +30,6 @@ type field struct {
 	get  func(target any) (ref.Val, *absence)
 	// single is set when it has no meaning over several loads at once.
 	single bool
-}
-
-// workloadView is workload("x") in an expression.
-type workloadView struct {
-	run  *run
-	name string
 }
 
 // fieldsOf are the fields of a type, in the order in which messages name them;
@@ -50,6 +46,10 @@ func fieldsOf(typeName string) []field {
 		return workloadFields()
 	case typeNode:
 		return nodeFields()
+	case typeHPA:
+		return hpaFields()
+	case typeUsage:
+		return usageFields()
 	}
 	return nil
 }
@@ -132,31 +132,11 @@ func loadFields() []field {
 // windowNames are the windows that every run has.
 func windowNames() []string { return []string{"steady", "fault", "recovery", "run"} }
 
-func workloadFields() []field {
-	count := func(name string, get func(reports.WorkloadEntry) int) field {
-		return field{name: name, typ: types.IntType, get: func(target any) (ref.Val, *absence) {
-			view := target.(workloadView)
-			state, gone := view.run.state(view.name)
-			return types.Int(get(state)), gone
-		}}
-	}
-	return []field{
-		count("ready", func(s reports.WorkloadEntry) int { return s.Ready }),
-		count("desired", func(s reports.WorkloadEntry) int { return s.Desired }),
-		count("pods", func(s reports.WorkloadEntry) int { return s.Pods }),
-		{name: "restarts", typ: types.IntType, get: func(target any) (ref.Val, *absence) {
-			view := target.(workloadView)
-			n, gone := view.run.restarts(view.name)
-			return types.Int(n), gone
-		}},
-	}
-}
-
 // methodsOf are the methods of a type, as messages name them.
 func methodsOf(typeName string) []string {
 	switch typeName {
 	case typeWindow, typeEvent:
-		return []string{"worst(d)", "p(x)", "budget_left(x)", "target(t)", "by(k, v)"}
+		return []string{"worst(d)", "p(x)", "budget_left(x)", "target(t)", "by(k, v)", "workload(w)", "hpa(h)"}
 	case typeLoad:
 		return []string{"event(e)", "window(e1, e2)"}
 	}

@@ -82,12 +82,8 @@ func clauseOf(native *ast.AST, measured ast.Expr, value ref.Val) string {
 	} else {
 		owner = measured.AsCall().Target()
 	}
-	if native.GetType(owner.ID()).TypeName() == typeWorkload {
-		of := map[string]string{"ready": "ready pods", "desired": "desired pods", "pods": "pods", "restarts": "restarts"}[name]
-		if of == "" {
-			return ""
-		}
-		return fmt.Sprintf("workload %s had %s %s at the end", nameIn(owner), text, of)
+	if typeName := native.GetType(owner.ID()).TypeName(); typeName == typeWorkload || typeName == typeHPA || typeName == typeUsage {
+		return stateClause(native, owner, name, text)
 	}
 	if clause, ok := eventClause(name, nameIn(owner), value); ok {
 		return clause

@@ -3,23 +3,27 @@ package judge
 import "squall/reports"
 
 // restarts is how often containers of a workload's pods were restarted from the
-// beginning of warmup to the end of quiet: of each pod the highest count that was
+// beginning to the end of what is looked at: of each pod the highest count that was
 // seen up to the end, less the last that was seen before. A pod that came later
 // began with none. That a pod was replaced is no restart.
-func (r *run) restarts(workload string) (int64, *absence) {
-	if _, gone := r.state(workload); gone != nil {
+func (v workloadView) restarts() (int64, *absence) {
+	if _, gone := v.state(); gone != nil {
 		return 0, gone
 	}
-	from, begun := r.starts[phases[0]]
-	if !begun {
-		return 0, absent("the run did not get to its phase %q", phases[0])
+	from, gone := v.run.beginning(v.over)
+	if gone != nil {
+		return 0, gone
+	}
+	to, gone := v.run.ending(v.over)
+	if gone != nil {
+		return 0, gone
 	}
 	total := int64(0)
-	for _, pod := range r.pods {
+	for _, pod := range v.run.pods {
 		before, after := int64(0), int64(0)
 		for _, state := range pod {
 			switch {
-			case state.Role != workload || state.at > r.finished:
+			case state.Role != v.name || state.at > to:
 			case state.at <= from:
 				before, after = restartsOf(state.PodEntry), restartsOf(state.PodEntry)
 			default:

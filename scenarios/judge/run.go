@@ -37,6 +37,8 @@ type run struct {
 	logs      func(from, to reports.Offset) []reports.LogLine // of the record
 	rollouts  map[string][]rolloutState                       // by kind/name
 	tenants   map[string][]tenantsState                       // by node
+	hpas      map[string][]hpaState
+	usage     []usageState
 	troubles  []reports.TroubleEntry
 	timers    *reports.TimersEntry // nil when they were not read
 	flaws     []string             // of the scenario itself
@@ -144,7 +146,7 @@ func blankRun(s *scenarios.Scenario, h reports.Header) (r *run, byLoad map[strin
 		starts: map[string]reports.Offset{},
 		states: map[string][]state{}, pods: map[string][]podState{},
 		endpoints: map[string][]endpointState{}, nodes: map[string][]nodeState{},
-		rollouts: map[string][]rolloutState{}, tenants: map[string][]tenantsState{},
+		rollouts: map[string][]rolloutState{}, tenants: map[string][]tenantsState{}, hpas: map[string][]hpaState{},
 	}
 	byLoad, byStep = map[string]*series{}, map[string]*step{}
 	for _, load := range s.Spec.Load {
@@ -218,6 +220,10 @@ func (r *run) take(line int, e *reports.Entry, byLoad map[string]*series, byStep
 		if r.aborted == nil {
 			r.aborted = &abortion{at: e.At, AbortEntry: e.Abort}
 		}
+	case reports.KindHPA:
+		r.hpas[e.HPA.Name] = append(r.hpas[e.HPA.Name], hpaState{place{e.At, line}, e.HPA})
+	case reports.KindUsage:
+		r.usage = append(r.usage, usageState{place{e.At, line}, e.Usage})
 	case reports.KindTrouble:
 		r.troubles = append(r.troubles, *e.Trouble)
 	case reports.KindEnd:
@@ -304,6 +310,10 @@ func (r *run) seal() {
 	for _, all := range r.tenants {
 		slices.SortFunc(all, func(a, b tenantsState) int { return a.compare(b.place) })
 	}
+	for _, all := range r.hpas {
+		slices.SortFunc(all, func(a, b hpaState) int { return a.compare(b.place) })
+	}
+	slices.SortFunc(r.usage, func(a, b usageState) int { return a.compare(b.place) })
 	if down, ok := r.starts["down"]; ok && r.complete {
 		r.finished = down
 	}

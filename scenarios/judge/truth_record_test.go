@@ -48,6 +48,11 @@ func (s *script) record() *tape {
 		t.add(time.Duration(i+1)*sec, reports.Entry{Kind: reports.KindWorkload, Workload: &s.bystander[i]})
 	}
 	s.recordRestarts(t)
+	for at, round := range s.usage {
+		for i := range round {
+			t.add(at, reports.Entry{Kind: reports.KindUsage, Usage: &round[i]})
+		}
+	}
 	for i := range s.node {
 		t.add(time.Duration(i+1)*sec, reports.Entry{Kind: reports.KindNode, Node: &s.node[i]})
 	}
@@ -134,7 +139,12 @@ func (s *script) recordRestarts(t *tape) {
 	for uid, moments := range s.restarts {
 		for n, at := range moments {
 			t.add(at, reports.Entry{Kind: reports.KindPod, Pod: &reports.PodEntry{
-				Name: "shop/" + uid, UID: uid, Role: "gateway", Ready: true, Restarts: int32(n + 1)}})
+				Name: "shop/" + uid, UID: uid, Role: "gateway", Node: nodeOf(uid), Ready: true, Restarts: int32(n + 1)}})
 		}
 	}
+}
+
+// nodeOf is the node of one of gateway's pods.
+func nodeOf(uid string) string {
+	return map[string]string{"g0": "worker-1", "g1": "worker-2", "g2": "worker-1"}[uid]
 }

@@ -8,7 +8,6 @@ import (
 	"squall/reports"
 	"squall/workloads"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -42,6 +41,7 @@ type recorder struct {
 	nodes    map[string]reports.NodeEntry // what was recorded last of each
 	rollouts map[string]reports.RolloutEntry
 	tenants  tenants
+	hpas     map[string]reports.HPAEntry // what was recorded last of each
 	notices  notices
 	since    reports.Offset              // when every role became whole; Never while one is not, or a rollout is under way
 	awaited  map[types.UID]chan struct{} // closed when the watch first sees the pod
@@ -62,6 +62,7 @@ func newRecorder(clock clock, add func(reports.Entry), roles []workloads.Role) *
 		slices: map[string]*discoveryv1.EndpointSlice{}, services: map[string][]string{},
 		nodes: map[string]reports.NodeEntry{}, rollouts: map[string]reports.RolloutEntry{},
 		tenants: tenants{pods: map[types.UID]tenant{}, told: map[string][]string{}},
+		hpas:    map[string]reports.HPAEntry{},
 		secrets: &redactor{}, notices: notices{seen: map[types.UID]int32{}},
 		since: reports.Never, awaited: map[types.UID]chan struct{}{},
 	}
@@ -121,31 +122,6 @@ func (r *recorder) replacePods(pods []*corev1.Pod) {
 		close(life.gone)
 		r.recordRole(life.role, life.goneAt)
 	}
-}
-
-// seeDeployment records what a controller declares, and how far it is.
-func (r *recorder) seeDeployment(d *appsv1.Deployment, deleted bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.recordRollout(deploymentRollout(d, deleted))
-	at := slices.IndexFunc(r.roles, func(role workloads.Role) bool {
-		return role.Controller == "Deployment" && role.Namespace == d.Namespace && role.Name == d.Name
-	})
-	if at < 0 {
-		return
-	}
-	wants := 1 // Kubernetes' own default
-	switch {
-	case deleted:
-		wants = r.roles[at].Desired // nothing declares any more; the scenario did
-	case d.Spec.Replicas != nil:
-		wants = int(*d.Spec.Replicas)
-	}
-	if had, known := r.desired[d.Name]; known && had == wants {
-		return
-	}
-	r.desired[d.Name] = wants
-	r.recordRole(d.Name, r.clock.now())
 }
 
 // recordRole records the state of a role; the caller holds the lock.

@@ -169,6 +169,10 @@ func (r *redactor) entry(e reports.Entry) reports.Entry {
 		notice := *e.Notice
 		notice.Message = r.text(notice.Message)
 		e.Notice = &notice
+	case e.Usage != nil && e.Usage.Unread != "":
+		usage := *e.Usage
+		usage.Unread = r.text(usage.Unread)
+		e.Usage = &usage
 	case e.Log != nil && e.Log.Unread != "":
 		log := *e.Log
 		log.Unread = r.text(log.Unread)

@@ -1,23 +1,24 @@
 package run
 
 import (
-	"context"
-
 	"squall/reports"
-	"squall/scenarios"
 	"squall/scenarios/judge"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes"
 )
 
 // lateReason is what a Deployment's condition Progressing says when it got no
 // further within its progress deadline (k8s 1.36,
 // pkg/controller/deployment/util/deployment_util.go, TimedOutReason).
 const lateReason = "ProgressDeadlineExceeded"
+
+// rolls records how far a controller is.
+func (r *recorder) rolls(entry reports.RolloutEntry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recordRollout(entry)
+}
 
 // recordRollout records how far a controller is, when that is new; the caller
 // holds the lock.
@@ -73,27 +74,4 @@ func statefulSetRollout(s *appsv1.StatefulSet, deleted bool) reports.RolloutEntr
 		entry.Partition = *rolling.Partition
 	}
 	return entry
-}
-
-// seeStatefulSet records how far a StatefulSet is.
-func (r *recorder) seeStatefulSet(s *appsv1.StatefulSet, deleted bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.recordRollout(statefulSetRollout(s, deleted))
-}
-
-// statefulSetSource is what the recorder watches of StatefulSets.
-func (r *recorder) statefulSetSource(client kubernetes.Interface) source {
-	sets := client.AppsV1().StatefulSets(scenarios.Namespace)
-	return source{
-		what:  "stateful sets",
-		list:  func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return sets.List(ctx, o) },
-		watch: sets.Watch,
-		see:   seeing(r.seeStatefulSet),
-		replace: func(list runtime.Object) {
-			for _, s := range items[*appsv1.StatefulSet](list) {
-				r.seeStatefulSet(s, false)
-			}
-		},
-	}
 }

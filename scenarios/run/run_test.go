@@ -54,6 +54,7 @@ func TestPodKillPasses(t *testing.T) {
 	assert.Equal(t, "catalog", kill.Victims[0].Role)
 	requireSums(t, rec)
 	requireTimers(t, rec)
+	requireUsage(t, rec)
 	require.Len(t, kill.Predicted, 3, kill.Unpredicted)
 	for _, p := range kill.Predicted {
 		require.NotNil(t, p.Measured, p.Measure)

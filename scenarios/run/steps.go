@@ -84,7 +84,7 @@ func actsOn(objects []*unstructured.Unstructured, step scenarios.Step) (*unstruc
 	controls := ""
 	switch {
 	case step.Scale != nil:
-		what = workloads.PatchTarget{Kind: "Deployment", Name: step.Scale.Workload}
+		controls = step.Scale.Workload
 	case step.Patch != nil:
 		what = step.Patch.Target
 	case step.Delete != nil:

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"squall/reports"
 	"squall/scenarios"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -58,27 +58,14 @@ type source struct {
 // sources are what the recorder watches.
 func (r *recorder) sources(client kubernetes.Interface) []source {
 	pods := client.CoreV1().Pods(scenarios.Namespace)
-	deployments := client.AppsV1().Deployments(scenarios.Namespace)
 	nodes := client.CoreV1().Nodes()
 	endpoints := client.DiscoveryV1().EndpointSlices(scenarios.Namespace)
-	return []source{{
+	all := []source{{
 		what:    "pods",
 		list:    func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return pods.List(ctx, o) },
 		watch:   pods.Watch,
 		see:     seeing(r.seePod),
 		replace: func(list runtime.Object) { r.replacePods(items[*corev1.Pod](list)) },
-	}, {
-		what: "deployments",
-		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return deployments.List(ctx, o)
-		},
-		watch: deployments.Watch,
-		see:   seeing(r.seeDeployment),
-		replace: func(list runtime.Object) {
-			for _, d := range items[*appsv1.Deployment](list) {
-				r.seeDeployment(d, false)
-			}
-		},
 	}, {
 		what:    "endpoint slices",
 		list:    func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return endpoints.List(ctx, o) },
@@ -91,7 +78,8 @@ func (r *recorder) sources(client kubernetes.Interface) []source {
 		watch:   nodes.Watch,
 		see:     seeing(r.seeNode),
 		replace: func(list runtime.Object) { r.replaceNodes(items[*corev1.Node](list)) },
-	}, r.statefulSetSource(client)}
+	}, r.hpaSource(client)}
+	return slices.Insert(all, 1, r.controllerSources(client)...) // after the pods, of which their states tell
 }
 
 // seeing turns away what is not of the kind that see takes.
@@ -137,6 +125,7 @@ func (r *recorder) start(ctx context.Context, client kubernetes.Interface) error
 		w.running.Go(func() { r.follow(following, s, version) })
 	}
 	w.running.Go(func() { r.tellNotices(following, secrets) })
+	w.running.Go(func() { r.followUsage(following, client) })
 	return nil
 }
 

@@ -17,7 +17,7 @@ const Version = "v1"
 // complete.
 //
 //go:embed server/go.mod.txt server/go.sum.txt
-//go:embed server/catalog.go server/gateway.go server/handler.go server/main.go
+//go:embed server/catalog.go server/cost.go server/cost_linux.go server/cost_other.go server/gateway.go server/handler.go server/main.go
 //go:embed server/metrics.go server/serve.go server/settings.go
 //go:embed server/tls.go
 var source embed.FS

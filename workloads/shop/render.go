@@ -25,7 +25,8 @@ const (
 
 // Objects are the Kubernetes objects of a valid spec, in the order in which
 // they are applied: the namespace, the account, then Secrets, Services, pods. A
-// service is a Deployment, or bare pods named catalog-0, catalog-1 and so on.
+// service is a Deployment, with its autoscaler if it has one, or bare pods named
+// catalog-0, catalog-1 and so on.
 func (s *Spec) Objects(workload, namespace string) []runtime.Object {
 	meta := func(name string, labels map[string]string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: labels}
@@ -81,6 +82,9 @@ func (s *Spec) Objects(workload, namespace string) []runtime.Object {
 				},
 			},
 		})
+		if a, scales := s.Autoscale[service]; scales {
+			objects = append(objects, a.autoscaler(service, meta(service, podLabels(workload, service))))
+		}
 	}
 	return objects
 }
@@ -127,6 +131,9 @@ func (s *Spec) container(service string) corev1.Container {
 	args := []string{service}
 	if startup := s.Startup[service]; startup > 0 {
 		args = append(args, "-startup="+startup.String())
+	}
+	if cost := s.Cost[service]; cost > 0 {
+		args = append(args, "-cost="+cost.String())
 	}
 	if !s.drains() {
 		args = append(args, "-drain=false")

@@ -43,6 +43,11 @@ type Spec struct {
 	// Startup is how long a pod of a service prepares before it listens, 0 to
 	// 10 s, default 0: what a real one spends on reading its data.
 	Startup map[string]time.Duration `yaml:"startup,omitempty"`
+	// Cost is the processor time that each answer of a service takes besides, 0
+	// to 100 ms, default 0: what a real one computes.
+	Cost map[string]time.Duration `yaml:"cost,omitempty"`
+	// Autoscale has an autoscaler look after the number of a service's pods.
+	Autoscale map[string]Autoscale `yaml:"autoscale,omitempty"`
 	// Drain is whether a pod finishes its requests at SIGTERM; default on.
 	Drain *bool `yaml:"drain,omitempty"`
 	// Fallback has the gateway answer with a short list of its own, and the header
@@ -109,6 +114,7 @@ func (s *Spec) Validate() []Finding {
 			found = append(found, Finding{Path: path, Value: startup.String(), Problem: fmt.Sprintf("must be 0s to %s", maxStartup)})
 		}
 	}
+	found = append(append(found, s.costFindings()...), s.autoscaleFindings()...)
 	if s.Fallback && !slices.Contains(s.Services, Gateway) {
 		found = append(found, Finding{Path: "fallback", Value: "true", Problem: "is the gateway's, which is not among the services that run"})
 	}

@@ -2,6 +2,7 @@ package shop
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -29,6 +30,10 @@ func TestValidateAcceptsWhatIsRight(t *testing.T) {
 	off := false
 	spec := Spec{Services: Services(), Replicas: map[string]int{"catalog": 50, "gateway": 1}, Bare: []string{"catalog"}, Drain: &off}
 	assert.Empty(t, spec.Validate())
+	hour := time.Hour
+	spec.Bare, spec.Cost = nil, map[string]time.Duration{"catalog": maxCost, "gateway": 0}
+	spec.Autoscale = map[string]Autoscale{"catalog": {Min: 1, Max: 1, CPU: 1}, "gateway": {Min: 50, Max: 50, CPU: 1000, ScaleDownWindow: &hour}}
+	assert.Empty(t, spec.Validate())
 	assert.Len(t, (&Spec{}).Validate(), 1, "services are needed")
 }
 
@@ -39,4 +44,31 @@ func TestTheFallbackIsTheGateways(t *testing.T) {
 	assert.Empty(t, spec.Validate())
 	assert.Equal(t, []string{"gateway", "-fallback"}, spec.container("gateway").Args)
 	assert.Equal(t, []string{"catalog"}, spec.container("catalog").Args)
+}
+
+func TestValidateAutoscaleAndCost(t *testing.T) {
+	long, odd := 2*time.Hour, 1500*time.Millisecond
+	spec := Spec{
+		Services: []string{"catalog"}, Bare: []string{"catalog"},
+		Cost:      map[string]time.Duration{"catalog": -1, "gateway": time.Second},
+		Autoscale: map[string]Autoscale{"catalog": {Min: 0, Max: -1, CPU: 0, ScaleDownWindow: &long}, "gateway": {Min: 3, Max: 2, CPU: 1001, ScaleDownWindow: &odd}},
+	}
+	var got []string
+	for _, f := range spec.Validate() {
+		got = append(got, f.String())
+	}
+	assert.Equal(t, []string{
+		"cost.catalog: -1ns: must be 0s to 100ms",
+		`cost.gateway: "gateway": is not among the services that run; allowed: catalog`,
+		"cost.gateway: 1s: must be 0s to 100ms",
+		`autoscale.catalog: "catalog": runs as pods without a controller, so there is nothing to scale`,
+		"autoscale.catalog.min: 0: must be 1 to 50",
+		"autoscale.catalog.max: -1: must be min to 50",
+		"autoscale.catalog.cpu: 0: must be 1 to 1000 percent of the requested CPU",
+		"autoscale.catalog.scaleDownWindow: 2h0m0s: must be whole seconds, 0s to 1h0m0s",
+		`autoscale.gateway: "gateway": is not among the services that run; allowed: catalog`,
+		"autoscale.gateway.max: 2: must be min to 50",
+		"autoscale.gateway.cpu: 1001: must be 1 to 1000 percent of the requested CPU",
+		"autoscale.gateway.scaleDownWindow: 1.5s: must be whole seconds, 0s to 1h0m0s",
+	}, got)
 }

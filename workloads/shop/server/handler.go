@@ -59,9 +59,9 @@ func newHandler(s settings, draining *atomic.Bool, log *slog.Logger) (http.Handl
 		if err != nil {
 			return nil, err
 		}
-		mux.Handle("GET /catalog", newGateway(s, secure, log))
+		mux.Handle("GET /catalog", costly(newGateway(s, secure, log), s.Cost))
 	} else {
-		mux.Handle("GET /catalog", newCatalog())
+		mux.Handle("GET /catalog", costly(newCatalog(), s.Cost))
 	}
 	return &edge{next: mux, settings: s, draining: draining, metrics: newMetrics(registry, s.Role), log: log}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -290,4 +291,23 @@ func TestMisuse(t *testing.T) {
 	var stdout strings.Builder
 	assert.Equal(t, 1, run(t.Context(), []string{"catalog", "-listen", "127.0.0.1:99999"}, &stdout, io.Discard))
 	assert.Contains(t, stdout.String(), "cannot listen")
+}
+
+func TestAnswersCostProcessorTime(t *testing.T) {
+	const cost, asked = 20 * time.Millisecond, 5
+	h, _ := handler(t, false, "catalog", "-cost", cost.String())
+	runtime.LockOSThread() // the handler runs on this thread, whose usage tells
+	defer runtime.UnlockOSThread()
+	before := threadTime()
+	for range asked {
+		assert.Equal(t, http.StatusOK, get(h, "/catalog", "").StatusCode)
+	}
+	used := threadTime() - before
+	assert.GreaterOrEqual(t, used, asked*cost)
+	assert.Less(t, used, 2*asked*cost, "and not much more")
+	free := threadTime()
+	for range asked {
+		get(h, "/livez", "")
+	}
+	assert.Less(t, threadTime()-free, cost, "what is no answer is free")
 }

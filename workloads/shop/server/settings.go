@@ -24,6 +24,7 @@ type settings struct {
 	TLS        secrets
 	Catalog    string        // base URL of the catalog, for the gateway
 	Startup    time.Duration // how long it takes before it listens
+	Cost       time.Duration // processor time that an answer takes besides
 	Drain      bool          // whether SIGTERM lets requests finish
 	DrainDelay time.Duration // how long requests are still accepted after SIGTERM
 	Fallback   bool          // whether the gateway answers when the catalog does not
@@ -53,6 +54,7 @@ func parse(args []string, getenv func(string) string) (settings, error) {
 	flags.StringVar(&s.TLS.Authority, "ca", "", "bundle of authorities for the catalog's certificate")
 	flags.StringVar(&s.TLS.Client, "client", "", "folder with tls.crt and tls.key to show the catalog")
 	flags.DurationVar(&s.Startup, "startup", 0, "how long to prepare before listening")
+	flags.DurationVar(&s.Cost, "cost", 0, "processor time that each answer takes besides")
 	flags.BoolVar(&s.Drain, "drain", true, "finish requests at SIGTERM")
 	flags.DurationVar(&s.DrainDelay, "drain-delay", 3*time.Second, "how long to accept requests after SIGTERM")
 	flags.BoolVar(&s.Fallback, "fallback", false, "as a gateway, answer with a short list when the catalog gives nothing")
