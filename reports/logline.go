@@ -22,20 +22,20 @@ type LogLine struct {
 // LogLines are the lines of the kept logs from one moment to another, in no order
 // between logs. A log that is gone from the folder, and lines without a time, have
 // none: logs are for people, and no verdict comes from them.
-func (rec *Record) LogLines(from, to Offset) []LogLine {
+func (r *Record) LogLines(from, to Offset) []LogLine {
 	var lines []LogLine
-	for _, e := range rec.Entries {
-		if e.Log == nil || rec.Dir == "" || !filepath.IsLocal(e.Log.File) {
+	for _, e := range r.Entries {
+		if e.Log == nil || r.Dir == "" || !filepath.IsLocal(e.Log.File) {
 			continue
 		}
-		lines = append(lines, rec.linesOf(*e.Log, from, to)...)
+		lines = append(lines, r.linesOf(*e.Log, from, to)...)
 	}
 	return lines
 }
 
 // linesOf are the lines of one log.
-func (rec *Record) linesOf(log LogEntry, from, to Offset) (lines []LogLine) {
-	file, err := os.Open(filepath.Join(rec.Dir, log.File))
+func (r *Record) linesOf(log LogEntry, from, to Offset) (lines []LogLine) {
+	file, err := os.Open(filepath.Join(r.Dir, log.File))
 	if err != nil {
 		return nil
 	}
@@ -53,7 +53,7 @@ func (rec *Record) linesOf(log LogEntry, from, to Offset) (lines []LogLine) {
 		if err != nil {
 			continue
 		}
-		if at := when.Sub(rec.Header.Started); at >= from && at <= to {
+		if at := when.Sub(r.Header.Started); at >= from && at <= to {
 			lines = append(lines, LogLine{At: at, Pod: log.Pod, Of: of, Text: shortened(text)})
 		}
 	}
