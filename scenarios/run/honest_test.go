@@ -8,6 +8,7 @@ import (
 	"squall/reports"
 	"squall/scenarios"
 	"squall/scenarios/judge"
+	"squall/workloads/sample"
 	"squall/workloads/schedule"
 
 	"github.com/stretchr/testify/assert"
@@ -52,13 +53,11 @@ func TestLoadIsWhatTheScenarioSays(t *testing.T) {
 	assert.GreaterOrEqual(t, at["quiet"]-at["recovery"], time.Second+hold+margin, "the last leg is waited for")
 	assert.Less(t, at["quiet"]-at["recovery"], 10*time.Second)
 	pods := map[string]int{}
-	for _, e := range rec.Entries {
-		if e.Request != nil {
-			assert.Equal(t, at["warmup"]+curve.Due(e.Request.Seq), e.At)
-			assert.Equal(t, e.Request.Version, e.Request.By["version"])
-			pods[e.Request.Target+" "+e.Request.By["pod"]]++
-		}
-	}
+	rec.EachRequest(func(_ string, one sample.Sample) {
+		assert.Equal(t, at["warmup"]+curve.Due(one.Seq), one.Due)
+		assert.Equal(t, one.Version, one.By["version"])
+		pods[one.Target+" "+one.By["pod"]]++
+	})
 	// How many of the gateways answer hangs on how many connections there were.
 	for pod := range pods {
 		assert.True(t, strings.HasPrefix(pod, "list gateway-") || strings.HasPrefix(pod, "direct catalog-"), "each target has its own pods: %v", pods)
