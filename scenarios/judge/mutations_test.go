@@ -1,6 +1,38 @@
-//go:build mutation
-
 package judge_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"squall/scenarios/judge"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// mutation is a mistake that somebody could make in a measure.
+type mutation struct {
+	measure   string // as judge.Measures has it; empty: of verdicts
+	file      string
+	old, made string
+}
+
+// TestEveryMeasureHasAMutation holds that the mistakes can be made: each text that is
+// changed stands once in its file. Making them takes an hour, see TestMutations.
+func TestEveryMeasureHasAMutation(t *testing.T) {
+	t.Parallel()
+	covered := map[string]bool{}
+	for _, m := range mutations() {
+		covered[m.measure] = true
+		text, err := os.ReadFile(m.file)
+		require.NoError(t, err)
+		assert.Equal(t, 1, strings.Count(string(text), m.old), "%s must have %q once", m.file, m.old)
+	}
+	for _, m := range judge.Measures() {
+		assert.True(t, covered[m.Of+"."+m.Name], "no mutation of %s.%s", m.Of, m.Name)
+	}
+}
 
 // mutations are at least one of each measure, and some of verdicts.
 func mutations() []mutation {
@@ -141,7 +173,7 @@ func mutations() []mutation {
 		{"", "moment.go", "m.at > last.at", "m.at < last.at"},
 		{"", "moment.go", "return origin + d.Duration, true", "return s.injected + d.Duration, true"},
 		{"", "moment.go", "(!known || s.WorkloadEntry != before)", "(known || s.WorkloadEntry != before)"},
-		{"", "nearby.go", ".Abs() <= near", ".Abs() < 3*near"},
+		{"", "nearby.go", "(one.At - at).Abs() <= near", "(one.At - at).Abs() < 3*near"},
 		{"", "nearby.go", "-cmp.Compare(changed[a.Pod]", "cmp.Compare(changed[a.Pod]"},
 		{"", "nearby.go", "continue // it was there", "// it was there"},
 		{"", "moment.go", "s.at <= finished && !same", "s.at <= finished"},
