@@ -129,15 +129,17 @@ func TestDrainedCountsWhileTheNodesAreCordoned(t *testing.T) {
 		cordons []change
 		tenants []pods
 		want    string
+		sooner  time.Duration // by how much the second node is emptied sooner
 	}{
-		"emptied":                         {[]change{{tick, true}}, []pods{{-sec, somebody}, {30 * tick, nobody}}, "300ms"},
-		"empty before":                    {[]change{{tick, true}}, []pods{{-sec, nobody}}, "10ms"},
-		"empty before, and not then":      {[]change{{3 * tick, true}}, []pods{{-sec, nobody}, {tick, somebody}, {5 * tick, nobody}}, "50ms"},
-		"emptied as it was uncordoned":    {[]change{{tick, true}, {20 * tick, false}}, []pods{{-sec, somebody}, {30 * tick, nobody}}, "never"},
-		"emptied when cordoned again":     {[]change{{tick, true}, {20 * tick, false}, {25 * tick, true}}, []pods{{-sec, somebody}, {30 * tick, nobody}}, "never"},
-		"never emptied":                   {[]change{{tick, true}}, []pods{{-sec, somebody}}, "never"},
-		"cordoned by others, long before": {[]change{{-sec, true}}, []pods{{-sec, nobody}}, "absent"},
-		"not looked at":                   {[]change{{tick, true}}, nil, "absent"},
+		"emptied":                         {[]change{{tick, true}}, []pods{{-sec, somebody}, {30 * tick, nobody}}, "300ms", 0},
+		"the last of them counts":         {[]change{{tick, true}}, []pods{{-sec, somebody}, {30 * tick, nobody}}, "300ms", 20 * tick},
+		"empty before":                    {[]change{{tick, true}}, []pods{{-sec, nobody}}, "10ms", 0},
+		"empty before, and not then":      {[]change{{3 * tick, true}}, []pods{{-sec, nobody}, {tick, somebody}, {5 * tick, nobody}}, "50ms", 0},
+		"emptied as it was uncordoned":    {[]change{{tick, true}, {20 * tick, false}}, []pods{{-sec, somebody}, {30 * tick, nobody}}, "never", 0},
+		"emptied when cordoned again":     {[]change{{tick, true}, {20 * tick, false}, {25 * tick, true}}, []pods{{-sec, somebody}, {30 * tick, nobody}}, "never", 0},
+		"never emptied":                   {[]change{{tick, true}}, []pods{{-sec, somebody}}, "never", 0},
+		"cordoned by others, long before": {[]change{{-sec, true}}, []pods{{-sec, nobody}}, "absent", 0},
+		"not looked at":                   {[]change{{tick, true}}, nil, "absent", 0},
 	} {
 		s := newScript(1)
 		s.second, s.cordons, s.tenants = s.starts["fault"], nil, nil
@@ -147,7 +149,7 @@ func TestDrainedCountsWhileTheNodesAreCordoned(t *testing.T) {
 				s.cordons = append(s.cordons, cordonAt{s.second + c.at, node, c.cordoned})
 			}
 			for _, p := range one.tenants {
-				s.tenants = append(s.tenants, tenantsAt{s.second + p.at, node, []string{"a"}[:p.n]})
+				s.tenants = append(s.tenants, tenantsAt{s.second + p.at - time.Duration(i)*one.sooner, node, []string{"a"}[:p.n]})
 			}
 		}
 		scenario := s.scenario()
